@@ -1,0 +1,1 @@
+"""Goalmap: the language server and command line for libraries of prompts."""
