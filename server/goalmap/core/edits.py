@@ -1,0 +1,198 @@
+"""Minimal edits of a map: one string changes, every other character stays.
+
+An edit names places of the text it was made for; `apply` gives the new text. What cannot be done raises `EditError`, with
+a message for the user.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from goalmap.core.goal_map import Goal, GoalMap, GoalPath, Reference, parse
+from goalmap.core.text import Span, split_lines, visible
+
+
+class EditError(ValueError):
+    """The map has no such place, or not the value that was expected there; the message says which."""
+
+
+class Place(NamedTuple):
+    """A line and a code point column, both from 0."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Replace what stands from `start` to `end` (exclusive) by `text`."""
+
+    start: Place
+    end: Place
+    text: str
+
+    @classmethod
+    def at(cls, span: Span, text: str) -> Edit:
+        """Replace `span` by `text`."""
+        return cls(Place(span.line, span.start), Place(span.line, span.end), text)
+
+
+def apply(text: str, edits: Iterable[Edit]) -> str:
+    """Return `text` with `edits` made, which must not overlap."""
+    lines = split_lines(text)
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line))
+
+    def offset(place: Place) -> int:
+        return starts[place.line] + place.column
+
+    for edit in sorted(edits, key=lambda edit: edit.start, reverse=True):
+        text = text[: offset(edit.start)] + edit.text + text[offset(edit.end) :]
+    return text
+
+
+def inner_json(value: str) -> str:
+    """Return `value` as it stands between the quotes of a JSON string."""
+    # Lone surrogates have no UTF-8 form, so they alone must stay escaped.
+    readable = json.dumps(value, ensure_ascii=False)[1:-1]
+    return "".join(f"\\u{ord(c):04x}" if "\ud800" <= c <= "\udfff" else c for c in readable)
+
+
+# -- references ----------------------------------------------------------------------------------------------------------
+def find_reference(goal_map: GoalMap, goal: Sequence[str], slot: str, index: int | None) -> Reference:
+    """Return the reference at this place; raise EditError where there is none."""
+    found = goal_map.goal(goal)
+    if found is None:
+        raise EditError(f"goal_map.json has no goal {visible('/'.join(goal))}")
+    there = found.slots.get(slot)
+    if there is None:
+        raise EditError(f"The goal {visible('/'.join(goal))} has no slot {visible(slot)}")
+    for reference in there.references:
+        if reference.index == index:
+            return reference
+    where = "a string" if index is None else f"an element {index}"
+    raise EditError(f"{visible(slot)} of the goal {visible('/'.join(goal))} does not hold {where}")
+
+
+def reference_value(text: str, goal: Sequence[str], slot: str, index: int | None) -> str | None:
+    """Return the file name that a place of the map holds; None where there is no such place."""
+    try:
+        return find_reference(parse(text), goal, slot, index).file
+    except EditError:
+        return None
+
+
+def reference_edit(goal_map: GoalMap, reference: Reference, file: str) -> Edit:
+    """Return the edit that makes `reference` name `file`."""
+    span = reference.span
+    line = goal_map.lines[span.line]
+    # Half-typed: the closing quote is still to come, and the edit brings it.
+    closing = "" if line[span.end : span.end + 1] == '"' else '"'
+    return Edit.at(span, inner_json(file) + closing)
+
+
+def set_reference(text: str, goal: Sequence[str], slot: str, index: int | None, file: str) -> str:
+    """Return `text` with the string at this place being `file`, and every other character as it was."""
+    goal_map = parse(text)
+    return apply(text, [reference_edit(goal_map, find_reference(goal_map, goal, slot, index), file)])
+
+
+def remove_reference(goal_map: GoalMap, reference: Reference) -> list[Edit]:
+    """Return the edits that take `reference` out of the map, with the comma that belonged to it.
+
+    The last element of a list leaves an empty list; a slot that is a string goes whole.
+    """
+    if reference.index is not None:
+        return [_remove_member(goal_map, reference.span, reference.span)]
+    goal = goal_map.goal(reference.goal)
+    if goal is None or reference.slot not in goal.slots:
+        raise EditError("This reference is no longer in the map")
+    return [_remove_member(goal_map, goal.slots[reference.slot].key_span, reference.span)]
+
+
+def _remove_member(goal_map: GoalMap, first: Span, last: Span) -> Edit:
+    """Return the edit that removes what stands from the string `first` to the string `last`, with one comma."""
+    text = goal_map.text
+    starts = _starts(goal_map)
+    begin = starts[first.line] + first.start - 1
+    end = starts[last.line] + last.end
+    end += text[end : end + 1] == '"'
+    after = _skip_blank(text, end)
+    if text[after : after + 1] == ",":
+        end = after + 1
+        # Up to the next member, so that this one's line goes with it and the next keeps its own indentation.
+        following = _skip_blank(text, end)
+        begin_of_line = text.rfind("\n", 0, begin) + 1
+        next_line = text.rfind("\n", 0, following) + 1
+        if text[begin_of_line:begin].isspace() and next_line > end:
+            begin, end = begin_of_line, next_line
+        else:
+            end = following
+    else:
+        before = _skip_blank_back(text, begin)
+        if text[before - 1 : before] == ",":
+            begin = before - 1
+    return Edit(_place(starts, begin), _place(starts, end), "")
+
+
+def _skip_blank(text: str, offset: int) -> int:
+    while offset < len(text) and text[offset] in " \t\r\n":
+        offset += 1
+    return offset
+
+
+def _skip_blank_back(text: str, offset: int) -> int:
+    while offset > 0 and text[offset - 1] in " \t\r\n":
+        offset -= 1
+    return offset
+
+
+def _starts(goal_map: GoalMap) -> list[int]:
+    starts = [0]
+    for line in goal_map.lines:
+        starts.append(starts[-1] + len(line))
+    return starts
+
+
+def _place(starts: list[int], offset: int) -> Place:
+    low, high = 0, len(starts) - 2
+    while low < high:
+        middle = (low + high + 1) // 2
+        if starts[middle] <= offset:
+            low = middle
+        else:
+            high = middle - 1
+    return Place(low, offset - starts[low])
+
+
+# -- members ---------------------------------------------------------------------------------------------------------------
+def insert_member(goal_map: GoalMap, goal: Goal, key: str, value: str, *, before: str | None = None) -> Edit:
+    """Return the edit that inserts `"key": "value"` into `goal`, ahead of its key `before` or of its first one.
+
+    It stands as its neighbours do: on a line of its own with their indentation, or within the line.
+    """
+    spans = [slot.key_span for slot in goal.slots.values()] + [span for _, span in goal.texts.values()]
+    anchor = goal.slots[before].key_span if before in goal.slots else min(spans, default=None)
+    member = f'"{inner_json(key)}": "{inner_json(value)}"'
+    if anchor is None:
+        raise EditError(f"The goal {visible(goal.name)} is empty: add its first slot by hand")
+    line = goal_map.lines[anchor.line]
+    column = anchor.start - 1
+    lead = line[:column]
+    end = line[len(line.rstrip("\r\n")) :] or "\n"
+    joint = f",{end}{lead}" if lead.isspace() or not lead else ", "
+    place = Place(anchor.line, column)
+    return Edit(place, place, member + joint)
+
+
+def rename_key(goal_map: GoalMap, span: Span, name: str) -> Edit:
+    """Return the edit that gives the key at `span` the name `name`."""
+    closing = "" if goal_map.lines[span.line][span.end : span.end + 1] == '"' else '"'
+    return Edit.at(span, inner_json(name) + closing)
+
+
+__all__ = ["Edit", "EditError", "GoalPath", "Place", "apply", "set_reference"]

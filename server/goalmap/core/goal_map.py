@@ -1,0 +1,450 @@
+"""The map: goals, their slots and references, with where each stands in the text.
+
+`GoalMap` is an immutable reading of a text. Broken JSON still gives every goal that can be read; what is wrong is data,
+never an exception. `GoalMap.replace_lines` gives the reading after an edit, at the cost of the edit.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Final, NamedTuple, TypeAlias
+
+from goalmap.core import scan
+from goalmap.core.naming import TEMPLATE_SLOT
+from goalmap.core.scan import CLOSE, ERROR, KEY, OPEN, PAIR, SCALAR, STRING, Frame, Item, Items, State
+from goalmap.core.text import Span, split_lines
+
+GoalPath: TypeAlias = tuple[str, ...]
+
+# Keys of a goal that hold no references. So does every key with a `$`, such as "$schema" or "persona$description".
+DESCRIPTION: Final = "description"
+TITLE: Final = "title"
+
+
+def is_slot(key: str) -> bool:
+    """Whether `key` of a goal holds references."""
+    return key not in (DESCRIPTION, TITLE) and "$" not in key
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One file name in a slot. `index` is its place in a list, None where the slot is a string."""
+
+    goal: GoalPath
+    slot: str
+    index: int | None
+    file: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A key of a goal that holds references."""
+
+    name: str
+    key_span: Span
+    references: tuple[Reference, ...]
+    is_list: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """An object of the map none of whose values is an object. `span` reaches from its first line to its last."""
+
+    path: GoalPath
+    key_span: Span
+    first_line: int
+    last_line: int
+    slots: dict[str, Slot]
+    texts: dict[str, tuple[str, Span]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        return self.path[-1]
+
+    def text(self, key: str) -> str | None:
+        """Return the string at `key`, such as `title`, which is not a slot."""
+        found = self.texts.get(key)
+        return found[0] if found else None
+
+    @property
+    def title(self) -> str | None:
+        """The heading of its prompt, where the map gives one."""
+        return self.text(TITLE)
+
+    @property
+    def description(self) -> str | None:
+        """What the map says the goal is for."""
+        return self.text(DESCRIPTION)
+
+    @property
+    def template(self) -> Reference | None:
+        """The reference to its template, where it has one."""
+        slot = self.slots.get(TEMPLATE_SLOT)
+        return slot.references[0] if slot and slot.references else None
+
+    @property
+    def references(self) -> Iterator[Reference]:
+        """All its references in map order, that to its template included."""
+        for slot in self.slots.values():
+            yield from slot.references
+
+
+class Entry(NamedTuple):
+    """A goal in the outline: its frame, and the lines and items where its key, its `{` and its `}` stand."""
+
+    frame: Frame
+    key_span: Span
+    open_line: int
+    open_item: int
+    close_line: int
+    close_item: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """The goals of a map in its order, and the objects that hold them.
+
+    `shadowed` are goals whose path comes again further down: JSON readers take the last one. `duplicates` are the spans
+    of those keys, with the span of the one that counts.
+    """
+
+    entries: list[Entry]
+    open_lines: list[int]
+    categories: dict[Frame, Span | None]
+    shadowed: frozenset[Frame]
+    duplicates: tuple[tuple[Span, str, Span], ...]
+
+    def between(self, first_line: int, last_line: int) -> range:
+        """Return the numbers of the entries that stand, in part at least, on these lines."""
+        start = bisect_right(self.open_lines, first_line)
+        # Goals do not nest, so only those that open before first_line and close on or after it can reach into it.
+        while start > 0 and self.entries[start - 1].close_line >= first_line:
+            start -= 1
+        return range(start, bisect_right(self.open_lines, last_line))
+
+
+class Change(NamedTuple):
+    """What `replace_lines` did: old lines `first` to `old_end` (exclusive) were scanned anew and are now `first` to `end`."""
+
+    first: int
+    old_end: int
+    end: int
+    outline_kept: bool
+
+
+class GoalMap:
+    """An immutable reading of a map. Compare by identity."""
+
+    def __init__(self, lines: list[str], items: list[Items], states: list[State], end: State) -> None:
+        """Use `parse`; the arguments are parallel lists: lines, their items, and the state before each."""
+        self.lines = lines
+        self.items = items
+        self._states = states
+        self._end = end
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+    @property
+    def text(self) -> str:
+        """The text it was read from."""
+        return "".join(self.lines)
+
+    @cached_property
+    def outline(self) -> Outline:
+        """Its goals, as places."""
+        return _outline(self)
+
+    @cached_property
+    def goals(self) -> list[Goal]:
+        """All goals in map order that JSON readers would see."""
+        shadowed = self.outline.shadowed
+        return [self.goal_of(entry) for entry in self.outline.entries if entry.frame not in shadowed]
+
+    @cached_property
+    def _by_path(self) -> dict[GoalPath, Entry]:
+        return {path_of(entry.frame): entry for entry in self.outline.entries}
+
+    def goal(self, path: Sequence[str]) -> Goal | None:
+        """Return the goal at `path`; where it is there twice, the last one."""
+        entry = self._by_path.get(tuple(path))
+        return self.goal_of(entry) if entry else None
+
+    def named(self, name: str) -> list[Goal]:
+        """Return the goals that `name` can mean: a whole path joined by `/`, or the end of one."""
+        exact = [path for path in self._by_path if "/".join(path) == name]
+        ends = exact or [path for path in self._by_path if path[-1] == name or "/".join(path).endswith(f"/{name}")]
+        return [self.goal_of(self._by_path[path]) for path in ends]
+
+    def goal_at(self, line: int, column: int | None = None) -> Goal | None:
+        """Return the goal on whose key or between whose braces `line` and `column` stand."""
+        found = None
+        for number in self.outline.between(line, line):
+            entry = self.outline.entries[number]
+            if column is None or self._holds(entry, line, column):
+                found = entry
+        if found is None and column is not None:
+            # A goal whose `{` stands on a line below its key.
+            number = bisect_right(self.outline.open_lines, line)
+            if number < len(self.outline.entries) and self.outline.entries[number].key_span.touches(line, column):
+                found = self.outline.entries[number]
+        return self.goal_of(found) if found else None
+
+    def _holds(self, entry: Entry, line: int, column: int) -> bool:
+        after_start = line > entry.key_span.line or column >= entry.key_span.start - 1
+        if not after_start or line > entry.close_line:
+            return False
+        if line < entry.close_line or entry.close_item >= len(self.items[line]):
+            return True
+        return column <= int(self.items[line][entry.close_item][2])
+
+    def entry_items(self, entry: Entry) -> Iterator[tuple[int, Item]]:
+        """Yield the items between a goal's braces, each with its line."""
+        for line in range(entry.open_line, entry.close_line + 1):
+            items = self.items[line]
+            start = entry.open_item + 1 if line == entry.open_line else 0
+            end = entry.close_item if line == entry.close_line else len(items)
+            for item in items if end - start == len(items) else items[start:end]:
+                yield line, item
+
+    def goal_of(self, entry: Entry) -> Goal:
+        """Return the goal at `entry`. A key that comes twice counts where it comes last, as JSON readers do."""
+        path = path_of(entry.frame)
+        slots: dict[str, Slot] = {}
+        texts: dict[str, tuple[str, Span]] = {}
+        spans: dict[str, Span] = {}
+
+        def put(key: str, index: int | None, value: str, span: Span) -> None:
+            if not is_slot(key):
+                texts[key] = (value, span)
+                return
+            reference = Reference(path, key, index, value, span)
+            if index is not None and key in slots:
+                slots[key] = replace(slots[key], references=(*slots[key].references, reference))
+            else:
+                slots[key] = Slot(key, spans[key], (reference,), index is not None)
+
+        for line, item in self.entry_items(entry):
+            tag = item[0]
+            if tag == PAIR and item[4] is entry.frame:
+                spans[item[3]] = Span(line, item[1], item[2])
+                slots.pop(item[3], None)
+                put(item[3], None, item[7], Span(line, item[5], item[6]))
+            elif tag == KEY and item[4] is entry.frame:
+                spans[item[3]] = Span(line, item[1], item[2])
+                slots.pop(item[3], None)
+                if is_slot(item[3]):
+                    slots[item[3]] = Slot(item[3], spans[item[3]], (), is_list=False)
+            elif tag == OPEN and item[3].parent is entry.frame and item[3].key in slots:
+                slots[item[3].key] = replace(slots[item[3].key], is_list=True)
+            elif tag == STRING:
+                key, index = _place(item, entry.frame)
+                if key is not None:
+                    put(key, index, item[3], Span(line, item[1], item[2]))
+        return Goal(path, entry.key_span, entry.key_span.line, entry.close_line, slots, texts)
+
+    def references(self) -> Iterator[Reference]:
+        """Yield all references in map order."""
+        for goal in self.goals:
+            yield from goal.references
+
+    # -- what is wrong with its JSON -----------------------------------------------------------------------------------
+    @property
+    def end_problem(self) -> str | None:
+        """What its end lacks; None where it is whole."""
+        return scan.finish(self._end)
+
+    def syntax_problems(self) -> Iterator[tuple[Span, str]]:
+        """Yield each place that RFC 8259 does not allow, with a message. There are none for valid JSON, and only then."""
+        for line, items in enumerate(self.items):
+            for item in items:
+                if item[0] == ERROR:
+                    yield Span(line, item[1], item[2]), item[3]
+        if self.end_problem:
+            yield self.end_span, self.end_problem
+
+    @property
+    def end_span(self) -> Span:
+        """The last character that is not white space, where a missing end is shown."""
+        for line in range(len(self.lines) - 1, -1, -1):
+            stripped = self.lines[line].rstrip()
+            if stripped:
+                return Span(line, len(stripped) - 1, len(stripped))
+        return Span(0, 0, 0)
+
+    # -- edits -----------------------------------------------------------------------------------------------------------
+    def replace_lines(self, first: int, end: int, new_lines: list[str]) -> tuple[GoalMap, Change]:
+        """Return the map with lines `first` to `end` (exclusive) replaced, and what was scanned anew.
+
+        Scanning stops at the first old line before which the same is open as ever, so it costs what changed.
+        """
+        lines, items, states = self.lines.copy(), self.items.copy(), self._states.copy()
+        lines[first:end] = new_lines
+        state = states[first] if first < len(states) else self._end
+        fresh_items: list[Items] = []
+        fresh_states: list[State] = []
+        for line in new_lines:
+            fresh_states.append(state)
+            found, state = scan.scan_line(line, state)
+            fresh_items.append(found)
+        old_end = end
+        while old_end < len(states) and states[old_end] != state:
+            fresh_states.append(state)
+            found, state = scan.scan_line(self.lines[old_end], state)
+            fresh_items.append(found)
+            old_end += 1
+        old_items = items[first:old_end]
+        items[first:old_end] = fresh_items
+        states[first:old_end] = fresh_states
+        changed = GoalMap(lines, items, states, self._end if old_end < len(self._states) else state)
+        kept = "outline" in self.__dict__ and _same_structure(old_items, fresh_items)
+        if kept:
+            changed.__dict__["outline"] = self.outline
+        return changed, Change(first, old_end, first + len(fresh_items), kept)
+
+
+def parse(text: str) -> GoalMap:
+    """Read a map. Never raises: what is wrong is in `syntax_problems`, what can be read is there."""
+    return parse_lines(split_lines(text))
+
+
+def parse_lines(lines: list[str]) -> GoalMap:
+    """Read a map that is split into lines already, line ends included."""
+    state = scan.START
+    items: list[Items] = []
+    states: list[State] = []
+    scan_line = scan.scan_line
+    for line in lines:
+        states.append(state)
+        found, state = scan_line(line, state)
+        items.append(found)
+    return GoalMap(lines, items, states, state)
+
+
+def path_of(frame: Frame) -> GoalPath:
+    """Return the keys that lead to `frame` from the map's own object."""
+    keys = []
+    at: Frame | None = frame
+    while at is not None and at.parent is not None and at.parent is not scan.DOCUMENT:
+        keys.append(str(at.key))
+        at = at.parent
+    return tuple(reversed(keys))
+
+
+def _place(item: Item, goal: Frame) -> tuple[str | None, int | None]:
+    """Return the slot and index of a STRING item of `goal`; (None, None) where it is in neither a slot nor its list."""
+    frame: Frame = item[4]
+    if frame is goal:
+        return item[5], None
+    if frame.parent is goal and frame.kind == "[":
+        return (None, None) if frame.key is None else (str(frame.key), item[5])
+    return None, None
+
+
+def _same_structure(old: list[Items], new: list[Items]) -> bool:
+    """Whether only values and keys of goals' own members changed in kind-by-kind equal lines, so that no goal moved."""
+    if len(old) != len(new):
+        return False
+    for before, after in zip(old, new, strict=True):
+        if len(before) != len(after):
+            return False
+        for one, other in zip(before, after, strict=True):
+            tag = one[0]
+            if tag != other[0]:
+                return False
+            if tag in (OPEN, CLOSE) and one is not other:
+                return False
+            if tag == KEY and (one[3] != other[3] or one[4] is not other[4]):
+                return False
+            if tag == PAIR and (one[3] != other[3] or one[4] is not other[4]):
+                return False
+    return True
+
+
+def _is_goal_path(frame: Frame) -> bool:
+    """Whether only objects with a key stand around `frame`, up to the map's own object."""
+    at = frame
+    while at.parent is not None and at.parent is not scan.DOCUMENT:
+        if at.kind != "{" or not isinstance(at.key, str):
+            return False
+        at = at.parent
+    return at is not frame and at.kind == "{"
+
+
+def _outline(goal_map: GoalMap) -> Outline:
+    """Find the goals: objects reached by keys only, none of whose values is an object."""
+    candidates: dict[Frame, list[int | Span]] = {}
+    categories: dict[Frame, Span | None] = {}
+    last_key = Span(0, 0, 0)
+    last_line = len(goal_map.lines) - 1
+    good: dict[Frame, bool] = {scan.DOCUMENT: True}
+    for line, items in enumerate(goal_map.items):
+        for number, item in enumerate(items):
+            tag = item[0]
+            if tag == KEY:
+                last_key = Span(line, item[1], item[2])
+            elif tag == OPEN:
+                frame: Frame = item[3]
+                if frame.kind != "{":
+                    continue
+                parent = frame.parent
+                if parent is scan.DOCUMENT:
+                    if good[scan.DOCUMENT]:
+                        categories[frame] = None
+                        good[frame] = True
+                        good[scan.DOCUMENT] = False  # what follows the map's own object is no part of it
+                elif parent in good and isinstance(frame.key, str):
+                    good[frame] = True
+                    if parent not in categories:
+                        opened = candidates.pop(parent, None)
+                        categories[parent] = opened[0] if opened else None  # type: ignore[assignment]
+                    candidates[frame] = [last_key, line, number, last_line, len(goal_map.items[last_line])]
+            elif tag == CLOSE and item[3] in candidates:
+                candidates[item[3]][3:] = (line, number)
+    entries = [Entry(frame, *places) for frame, places in candidates.items()]  # type: ignore[arg-type]
+    shadowed, duplicates = _duplicates(goal_map, categories, entries)
+    return Outline(entries, [entry.open_line for entry in entries], categories, shadowed, duplicates)
+
+
+def _duplicates(
+    goal_map: GoalMap, categories: dict[Frame, Span | None], entries: list[Entry]
+) -> tuple[frozenset[Frame], tuple[tuple[Span, str, Span], ...]]:
+    """Find keys that come twice in one category: the goals that are hidden by them, and where the keys stand."""
+    last: dict[tuple[Frame, str], Span] = {}
+    found: list[tuple[Span, str, Span]] = []
+    hidden: set[Span] = set()
+    in_goal = {entry.frame for entry in entries}
+    for line, items in enumerate(goal_map.items):
+        for item in items:
+            if item[0] in (KEY, PAIR) and item[4] not in in_goal and item[4] in categories:
+                place, span = (item[4], item[3]), Span(line, item[1], item[2])
+                if place in last:
+                    hidden.add(last[place])
+                    found.append((last[place], item[3], span))
+                last[place] = span
+    if not found:
+        return frozenset(), ()
+    shadowed = {entry.frame for entry in entries if entry.key_span in hidden}
+    dark = {frame for frame, span in categories.items() if span in hidden}
+    for entry in entries:
+        at = entry.frame.parent
+        while at is not None and at not in dark:
+            at = at.parent
+        if at is not None:
+            shadowed.add(entry.frame)
+    return frozenset(shadowed), tuple(found)
+
+
+def decode_scalar(text: str) -> object:
+    """Return the value of a SCALAR item, for messages."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+__all__ = ["Change", "Entry", "Goal", "GoalMap", "GoalPath", "Outline", "Reference", "SCALAR", "Slot", "is_slot", "parse"]

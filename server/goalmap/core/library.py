@@ -1,0 +1,81 @@
+"""What there is on disk, as a value: a snapshot of a library's component folders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, TypeAlias
+
+from goalmap.core.naming import COMPONENTS, folder_of, same_for_some_systems
+
+FaultKind: TypeAlias = Literal["empty", "unreadable", "outside"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a file that is there cannot serve as a component; `reason` completes "it …"."""
+
+    kind: FaultKind
+    reason: str
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder of components. `files` are the paths below it, with `/`; dotfiles are left out."""
+
+    path: str
+    files: frozenset[str]
+
+    @cached_property
+    def folded(self) -> dict[str, str]:
+        """Its files by the name that some file systems take them for."""
+        return {same_for_some_systems(file): file for file in self.files}
+
+
+@dataclass(frozen=True)
+class Library:
+    """An immutable snapshot of a library. `folders` are by path (`components/personas`), `faults` by a file's path."""
+
+    root: str
+    folders: Mapping[str, Folder] = field(default_factory=dict)
+    faults: Mapping[str, Fault] = field(default_factory=dict)
+
+    def folder(self, slot: str) -> str:
+        """Return the path of the folder that `slot` is looked up in, whether it exists or not."""
+        return folder_of(slot, self.folders)
+
+    def path(self, slot: str, file: str) -> str:
+        """Return the path of a component, relative to the library."""
+        return f"{self.folder(slot)}/{file}"
+
+    def has(self, slot: str, file: str) -> bool:
+        """Whether there is something at the component's path, spelled just so."""
+        folder = self.folders.get(self.folder(slot))
+        return folder is not None and file in folder.files
+
+    def other_spelling(self, slot: str, file: str) -> str | None:
+        """Return the file whose name differs only in case or Unicode form."""
+        folder = self.folders.get(self.folder(slot))
+        if folder is None or not folder.files:
+            return None
+        found = folder.folded.get(same_for_some_systems(file))
+        return found if found != file else None
+
+    @property
+    def files(self) -> set[str]:
+        """The paths of all components."""
+        return {f"{folder.path}/{file}" for folder in self.folders.values() for file in folder.files}
+
+    def slot_folders(self) -> list[str]:
+        """Return the names of the component folders, sorted: `personas`, `protocols` …"""
+        return sorted(path.removeprefix(f"{COMPONENTS}/") for path in self.folders)
+
+
+def near_names(name: str, candidates: list[str] | frozenset[str], *, limit: int = 3) -> list[str]:
+    """Return the candidates most like `name`, best first; none that is not alike."""
+    from rapidfuzz import fuzz, process  # late: 40 ms that a clean map never needs
+
+    # Sorted, so that equally good names come in the same order in every process.
+    found = process.extract(name, sorted(candidates), scorer=fuzz.ratio, limit=limit, score_cutoff=60)
+    return [choice for choice, _, _ in found]

@@ -1,0 +1,101 @@
+"""Lines, spans and columns.
+
+A document is a list of lines, each with its line end. Only ``\\n``, ``\\r\\n`` and ``\\r`` end a line (LSP 3.17, "Text
+Documents"); ``str.splitlines`` also breaks at form feeds, U+0085 and U+2028, which may stand inside a JSON string.
+
+Columns count code points. A protocol's UTF-8 or UTF-16 columns exist only at the border, through `to_units` and
+`from_units`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, NamedTuple, TypeAlias
+
+Encoding: TypeAlias = Literal["utf-8", "utf-16", "utf-32"]
+
+# Characters at which str.splitlines breaks a line and the Language Server Protocol does not.
+_NOT_LINE_ENDS = "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
+
+_FIRST_ASTRAL = 0x10000
+_FIRST_TWO_BYTES = 0x80
+_FIRST_THREE_BYTES = 0x800
+
+
+class Span(NamedTuple):
+    """A stretch of one line: a line number and two code point columns, the second one exclusive; all from 0."""
+
+    line: int
+    start: int
+    end: int
+
+    def touches(self, line: int, column: int) -> bool:
+        """Whether a cursor at `line` and `column` stands in this span or at either end of it."""
+        return self.line == line and self.start <= column <= self.end
+
+
+def split_lines(text: str) -> list[str]:
+    """Return the lines of `text`, line ends included; joined they are `text` again.
+
+    There is always at least one line, and a text that ends with a line end has an empty last one.
+    """
+    if any(character in text for character in _NOT_LINE_ENDS):
+        lines = _LINE.findall(text)
+    else:
+        lines = text.splitlines(keepends=True)
+    if not lines or lines[-1][-1] in "\r\n":
+        lines.append("")
+    return lines
+
+
+def without_end(line: str) -> str:
+    """Return `line` without its line end."""
+    return line.rstrip("\r\n")
+
+
+def to_units(line: str, column: int, encoding: Encoding) -> int:
+    """Return the column of `encoding`'s code units that stands before code point `column` of `line`."""
+    if encoding == "utf-32" or line.isascii():
+        return column
+    before = line[:column]
+    if encoding == "utf-16":
+        return column + sum(character >= "\U00010000" for character in before)
+    return len(before.encode("utf-8", "surrogatepass"))
+
+
+def from_units(line: str, units: int, encoding: Encoding) -> int:
+    """Return the code point column for `units` code units of `encoding`.
+
+    Past the end of the line it is the end before the line break, as the protocol asks; within a character, its start.
+    """
+    end = len(without_end(line))
+    units = max(units, 0)
+    if encoding == "utf-32" or line.isascii():
+        return min(units, end)
+    column = seen = 0
+    for character in line[:end]:
+        point = ord(character)
+        if encoding == "utf-16":
+            width = 2 if point >= _FIRST_ASTRAL else 1
+        else:
+            width = 1 if point < _FIRST_TWO_BYTES else 2 if point < _FIRST_THREE_BYTES else 3 if point < _FIRST_ASTRAL else 4
+        if seen + width > units:
+            break
+        seen += width
+        column += 1
+    return column
+
+
+def visible(text: str) -> str:
+    """Return `text` with control and direction-changing characters written as escapes, fit for messages and terminals."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_visible(character) for character in text)
+
+
+def _visible(character: str) -> str:
+    if character.isprintable():
+        return character
+    point = ord(character)
+    return f"\\x{point:02x}" if point <= 0xFF else f"\\u{point:04x}" if point < _FIRST_ASTRAL else f"\\U{point:08x}"  # noqa: PLR2004
