@@ -1,0 +1,297 @@
+"""Bytes in, whole messages out: the framing of the base protocol, and stdin, stdout and sockets without a thread hop.
+
+Source: LSP 3.17, "Base Protocol". Nothing here knows JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import select
+import sys
+import threading
+from typing import TYPE_CHECKING, Protocol, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+
+CONTENT_LENGTH = re.compile(rb"(?:^|\r\n)content-length[ \t]*:[ \t]*([0-9]{1,10})[ \t]*(?:\r\n|$)", re.IGNORECASE)
+HEADER_END = b"\r\n\r\n"
+# A header this long is not a header: somebody writes text into our stdin.
+MAX_HEADER_BYTES = 8 * 1024
+MAX_BODY_BYTES = 256 * 1024 * 1024
+
+
+class Sink(Protocol):
+    """Who reads: told where to write first, then of bytes as they come, then of the end (perhaps twice)."""
+
+    def connected(self, output: Output) -> None:
+        """Answers go to `output`."""
+
+    def received(self, data: bytes, *, more: bool) -> None:
+        """Take `data`; `more` says that further bytes wait already and will follow at once."""
+
+    def disconnected(self) -> None:
+        """End: nothing more comes, and nothing that is sent arrives."""
+
+
+class Framer:
+    """Cut a byte stream into message bodies."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._body_bytes: int | None = None  # of the message whose header has been read
+
+    def feed(self, data: bytes) -> list[bytes | None]:
+        """Return the bodies that `data` completes; None stands for a header that says no usable length."""
+        self._buffer += data
+        bodies: list[bytes | None] = []
+        while True:
+            if self._body_bytes is None and not self._read_header(bodies):
+                return bodies
+            if self._body_bytes is None:
+                continue
+            if len(self._buffer) < self._body_bytes:
+                return bodies
+            with memoryview(self._buffer) as view:
+                bodies.append(bytes(view[: self._body_bytes]))
+            del self._buffer[: self._body_bytes]
+            self._body_bytes = None
+
+    def _read_header(self, bodies: list[bytes | None]) -> bool:
+        """Take one header off the buffer; False when it is not complete yet."""
+        end = self._buffer.find(HEADER_END)
+        if end < 0:
+            if len(self._buffer) > MAX_HEADER_BYTES:
+                # Keep what could be the beginning of the next header's end.
+                del self._buffer[: -len(HEADER_END)]
+                bodies.append(None)
+            return False
+        found = CONTENT_LENGTH.search(self._buffer, 0, end)
+        length = int(found[1]) if found else None
+        del self._buffer[: end + len(HEADER_END)]
+        if length is None or length > MAX_BODY_BYTES:
+            bodies.append(None)
+        else:
+            self._body_bytes = length
+        return True
+
+
+class Output(Protocol):
+    """What pygls calls a writer."""
+
+    def write(self, data: bytes) -> None:
+        """Send all of `data`, in order; raise OSError when nobody reads any more."""
+
+    def close(self) -> None:
+        """Send what is left, then close."""
+
+
+class BlockingOutput:
+    """Writes on the spot: for regular files, and for Windows, whose event loop cannot write to stdout's pipe."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def write(self, data: bytes) -> None:
+        """Write all of `data`, waiting where the descriptor is non-blocking."""
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[os.write(self._fd, view) :]
+            except BlockingIOError:
+                # stdin and stdout may be one socket, and the read side made it non-blocking.
+                select.select([], [self._fd], [])
+
+    def close(self) -> None:
+        """Nothing is buffered, and the descriptor belongs to the process."""
+
+
+class TransportOutput:
+    """Writes without waiting: what the client does not take at once is kept until it does.
+
+    A blocking write could wait for ever for a client that itself waits for us to read.
+    """
+
+    def __init__(self, transport: asyncio.WriteTransport) -> None:
+        self._transport = transport
+
+    def write(self, data: bytes) -> None:
+        """Queue `data`; raise BrokenPipeError once the other side has closed."""
+        if self._transport.is_closing():
+            raise BrokenPipeError
+        self._transport.write(data)
+
+    def close(self) -> None:
+        """Let the transport send its rest and close."""
+        self._transport.close()
+
+
+class _InputProtocol(asyncio.Protocol):
+    """Hands bytes on, and says whether the kernel holds more."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._poll: select.poll | None = None
+        self.closed = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        handle = transport.get_extra_info("pipe") or transport.get_extra_info("socket")
+        if handle is not None and hasattr(select, "poll"):
+            self._poll = select.poll()
+            self._poll.register(handle.fileno(), select.POLLIN)
+
+    def data_received(self, data: bytes) -> None:
+        more = bool(self._poll and any(events & select.POLLIN for _, events in self._poll.poll(0)))
+        self._sink.received(data, more=more)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        if not self.closed.done():
+            self.closed.set_result(None)
+        self._sink.disconnected()
+
+
+class _OutputProtocol(asyncio.BaseProtocol):
+    """Notices that nobody reads our output any more."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self.closed = asyncio.get_running_loop().create_future()
+
+    def pause_writing(self) -> None:
+        """Go on: the transport keeps what the client has not read, and there is nobody to slow down."""
+
+    def resume_writing(self) -> None:
+        """See pause_writing."""
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        if not self.closed.done():
+            self.closed.set_result(None)
+        self._sink.disconnected()
+
+
+class Connection:
+    """An open connection, and how to leave it."""
+
+    def __init__(
+        self, output: Output, transports: list[asyncio.BaseTransport], closed: asyncio.Future[None] | None
+    ) -> None:
+        self._output = output
+        self._transports = transports
+        self._closed = closed
+
+    async def close(self, timeout_s: float) -> None:
+        """Send what is left, waiting at most `timeout_s` for a client that does not read it."""
+        self._output.close()
+        if self._closed is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(self._closed), timeout_s)
+        for transport in self._transports:
+            transport.close()
+
+
+async def open_stdio(sink: Sink, stdin_fd: int = 0, stdout_fd: int = 1) -> Connection:
+    """Connect `sink` to the process's own stdin and stdout.
+
+    Pipes, sockets and terminals are read by the event loop itself; regular files, and everything on Windows, by a
+    thread that hands over whatever it got, one hop per read and not three per message.
+    """
+    loop = asyncio.get_running_loop()
+    transports: list[asyncio.BaseTransport] = []
+    closed: asyncio.Future[None] | None = None
+    output: Output
+    try:
+        writer, noticed = await _connect_output(loop, sink, stdout_fd)
+        output, closed = TransportOutput(writer), noticed.closed
+        transports.append(writer)
+    except (ValueError, OSError, NotImplementedError):
+        output = BlockingOutput(stdout_fd)
+    sink.connected(output)
+    try:
+        transports.append(await _connect_input(loop, sink, stdin_fd))
+    except (ValueError, OSError, NotImplementedError):
+        _read_in_thread(loop, sink, stdin_fd)
+    return Connection(output, transports, closed)
+
+
+async def _connect_output(
+    loop: asyncio.AbstractEventLoop, sink: Sink, fd: int
+) -> tuple[asyncio.WriteTransport, _OutputProtocol]:
+    _refuse_windows()
+    pipe = os.fdopen(fd, "wb", buffering=0, closefd=False)
+    return await loop.connect_write_pipe(lambda: _OutputProtocol(sink), pipe)
+
+
+async def _connect_input(loop: asyncio.AbstractEventLoop, sink: Sink, fd: int) -> asyncio.ReadTransport:
+    _refuse_windows()
+    pipe = os.fdopen(fd, "rb", buffering=0, closefd=False)
+    transport, _ = await loop.connect_read_pipe(lambda: _InputProtocol(sink), pipe)
+    return transport
+
+
+def _refuse_windows() -> None:
+    # The proactor loop wants overlapped handles. The ones passed as stdio are not, which it notices late.
+    if sys.platform == "win32":
+        raise NotImplementedError
+
+
+def _read_in_thread(loop: asyncio.AbstractEventLoop, sink: Sink, fd: int) -> None:
+    def deliver(callback: Callable[[], None]) -> bool:
+        try:
+            loop.call_soon_threadsafe(callback)
+        except RuntimeError:  # the loop has been closed: nobody listens any more
+            return False
+        return True
+
+    def read() -> None:
+        # os.read and not sys.stdin.buffer: its lock, held by a daemon thread, aborts the interpreter at exit.
+        while True:
+            try:
+                data = os.read(fd, 256 * 1024)
+            except OSError:
+                data = b""
+            if not data:
+                deliver(sink.disconnected)
+                return
+            if not deliver(lambda data=data: sink.received(data, more=False)):  # type: ignore[misc]
+                return
+
+    threading.Thread(target=read, name="goalmap-stdin", daemon=True).start()
+
+
+async def accept_one(sink: Sink, host: str, port: int, listening: Callable[[str, int], None]) -> Connection:
+    """Listen, tell `listening` the address, connect `sink` to the first client and stop listening."""
+    loop = asyncio.get_running_loop()
+    first: asyncio.Future[tuple[Output, asyncio.BaseTransport, _InputProtocol]] = loop.create_future()
+
+    class _First(_InputProtocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            if first.done():
+                transport.close()
+                return
+            super().connection_made(transport)
+            output = TransportOutput(cast("asyncio.WriteTransport", transport))
+            sink.connected(output)
+            first.set_result((output, transport, self))
+
+        def data_received(self, data: bytes) -> None:
+            if first.result()[2] is self:
+                super().data_received(data)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            if first.result()[2] is self:
+                super().connection_lost(exc)
+
+    server = await loop.create_server(lambda: _First(sink), host, port)
+    address = server.sockets[0].getsockname()
+    listening(address[0], address[1])
+    try:
+        output, transport, protocol = await first
+    finally:
+        server.close()
+    return Connection(output, [transport], protocol.closed)
