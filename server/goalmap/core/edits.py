@@ -1,7 +1,7 @@
 """Minimal edits of a map: one string changes, every other character stays.
 
-An edit names places of the text it was made for; `apply` gives the new text. What cannot be done raises `EditError`, with
-a message for the user.
+An edit names places of the text it was made for; `apply` gives the new text. What cannot be done raises `EditError`,
+with a message for the user.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def inner_json(value: str) -> str:
     return "".join(f"\\u{ord(c):04x}" if "\ud800" <= c <= "\udfff" else c for c in readable)
 
 
-# -- references ----------------------------------------------------------------------------------------------------------
+# -- references ------------------------------------------------------------------------------------------------------
 def find_reference(goal_map: GoalMap, goal: Sequence[str], slot: str, index: int | None) -> Reference:
     """Return the reference at this place; raise EditError where there is none."""
     found = goal_map.goal(goal)
@@ -169,7 +169,7 @@ def _place(starts: list[int], offset: int) -> Place:
     return Place(low, offset - starts[low])
 
 
-# -- members ---------------------------------------------------------------------------------------------------------------
+# -- members ---------------------------------------------------------------------------------------------------------
 def insert_member(goal_map: GoalMap, goal: Goal, key: str, value: str, *, before: str | None = None) -> Edit:
     """Return the edit that inserts `"key": "value"` into `goal`, ahead of its key `before` or of its first one.
 

@@ -130,7 +130,7 @@ class Outline:
 
 
 class Change(NamedTuple):
-    """What `replace_lines` did: old lines `first` to `old_end` (exclusive) were scanned anew and are now `first` to `end`."""
+    """What `replace_lines` did: it scanned the old lines `first` to `old_end` anew, and they are now `first` to `end`."""
 
     first: int
     old_end: int
@@ -148,7 +148,7 @@ class GoalMap:
         self._states = states
         self._end = end
 
-    # -- reading -------------------------------------------------------------------------------------------------------
+    # -- reading -----------------------------------------------------------------------------------------------------
     @property
     def text(self) -> str:
         """The text it was read from."""
@@ -252,14 +252,14 @@ class GoalMap:
         for goal in self.goals:
             yield from goal.references
 
-    # -- what is wrong with its JSON -----------------------------------------------------------------------------------
+    # -- what is wrong with its JSON ---------------------------------------------------------------------------------
     @property
     def end_problem(self) -> str | None:
         """What its end lacks; None where it is whole."""
         return scan.finish(self._end)
 
     def syntax_problems(self) -> Iterator[tuple[Span, str]]:
-        """Yield each place that RFC 8259 does not allow, with a message. There are none for valid JSON, and only then."""
+        """Yield each place that RFC 8259 does not allow, with a message; for valid JSON, and only then, none."""
         for line, items in enumerate(self.items):
             for item in items:
                 if item[0] == ERROR:
@@ -276,7 +276,7 @@ class GoalMap:
                 return Span(line, len(stripped) - 1, len(stripped))
         return Span(0, 0, 0)
 
-    # -- edits -----------------------------------------------------------------------------------------------------------
+    # -- edits -------------------------------------------------------------------------------------------------------
     def replace_lines(self, first: int, end: int, new_lines: list[str]) -> tuple[GoalMap, Change]:
         """Return the map with lines `first` to `end` (exclusive) replaced, and what was scanned anew.
 
@@ -447,4 +447,16 @@ def decode_scalar(text: str) -> object:
         return text
 
 
-__all__ = ["Change", "Entry", "Goal", "GoalMap", "GoalPath", "Outline", "Reference", "SCALAR", "Slot", "is_slot", "parse"]
+__all__ = [
+    "SCALAR",
+    "Change",
+    "Entry",
+    "Goal",
+    "GoalMap",
+    "GoalPath",
+    "Outline",
+    "Reference",
+    "Slot",
+    "is_slot",
+    "parse",
+]

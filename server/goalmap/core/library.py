@@ -14,7 +14,7 @@ FaultKind: TypeAlias = Literal["empty", "unreadable", "outside"]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a file that is there cannot serve as a component; `reason` completes "it …"."""
+    """Why a file that is there cannot serve as a component; `reason` completes a sentence: "it is empty"."""
 
     kind: FaultKind
     reason: str
@@ -68,7 +68,7 @@ class Library:
         return {f"{folder.path}/{file}" for folder in self.folders.values() for file in folder.files}
 
     def slot_folders(self) -> list[str]:
-        """Return the names of the component folders, sorted: `personas`, `protocols` …"""
+        """Return the names of the component folders, sorted."""
         return sorted(path.removeprefix(f"{COMPONENTS}/") for path in self.folders)
 
 

@@ -25,7 +25,7 @@ _BLANKS = " \t"
 
 
 def component_type(slot: str) -> str:
-    """Return the type of the components in `slot`: its singular. `constraints` → `constraint`, `persona` → `persona`."""
+    """Return the type of the components in `slot`: its singular. `constraints` → `constraint`, `persona` stays."""
     if slot.endswith("s") and not slot.endswith(("ss", "us", "is")) and len(slot) > 1:
         return slot[:-1]
     return slot

@@ -2,7 +2,7 @@
 
 A JSON string cannot hold a line break, so each line can be read by itself once it is known what stands open before it.
 That *state* is an immutable tuple, and what a line yields is a tuple of *items*. An edit therefore rescans the lines it
-touched, and goes on only until the state before an old line is the state that it had (`goal_map.GoalMap.replace_lines`).
+touched, and goes on only until the state before an old line is the state that it had (`GoalMap.replace_lines`).
 
 This is the hot path of the language server, hence tuples and not classes, and a regular expression for the lines that
 nearly all maps consist of (`_COMMON`). Nothing here knows what a goal is.
@@ -62,7 +62,7 @@ class Frame:
         self.parent = parent
         self.kind = kind
         self.key = key
-        # How many objects and arrays are open, this one included: tells at once whether a closing bracket has a partner.
+        # How many objects and arrays are open, this one included: tells whether a closing bracket has a partner.
         self.objects: int = (parent.objects if parent else 0) + (kind == "{")
         self.arrays: int = (parent.arrays if parent else 0) + (kind == "[")
         self.state_first: State = (self, _FIRST_KEY if kind == "{" else _FIRST_ELEMENT, None if kind == "{" else 0)
@@ -80,7 +80,9 @@ _TEXT = r'"([^"\\\x00-\x1f]*)"'
 _COMMON = re.compile(
     rf"[ \t]*(?:{_TEXT}(?:[ \t]*:[ \t]*(?:{_TEXT}|([{{\[])))?|([}}\]]))[ \t]*(,?)[ \t]*(?:\r\n?|\n)?\Z"
 )
-_TOKEN = re.compile(r'"[^"\\\r\n]*(?:\\[^\r\n]?[^"\\\r\n]*)*"?|[{}\[\],:]|//[^\r\n]*|/\*[^\r\n]*?\*/|[^\s"{}\[\],:]+|[^ \t\r\n]')
+_TOKEN = re.compile(
+    r'"[^"\\\r\n]*(?:\\[^\r\n]?[^"\\\r\n]*)*"?|[{}\[\],:]|//[^\r\n]*|/\*[^\r\n]*?\*/|[^\s"{}\[\],:]+|[^ \t\r\n]'
+)
 _SCALAR = re.compile(r"(?:-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null)\Z")
 _ESCAPE = re.compile(r'\\(?:(["\\/bfnrt])|u([0-9a-fA-F]{4}))')
 _ESCAPES: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
@@ -95,7 +97,16 @@ def scan_line(line: str, state: State) -> tuple[Items, State]:
         if value is not None:
             if expected <= _KEY:
                 start_name, start_value = match.start(1), match.start(2)
-                item = (PAIR, start_name, start_name + len(name), name, frame, start_value, start_value + len(value), value)
+                item = (
+                    PAIR,
+                    start_name,
+                    start_name + len(name),
+                    name,
+                    frame,
+                    start_value,
+                    start_value + len(value),
+                    value,
+                )
                 return (item,), (frame.state_key if comma else frame.state_after)
         elif opener is not None:
             if expected <= _KEY and not comma:
@@ -105,7 +116,11 @@ def scan_line(line: str, state: State) -> tuple[Items, State]:
                 return ((KEY, start, start + len(name), name, frame), (OPEN, at, at + 1, child)), child.state_first
         elif closer is not None:
             parent = frame.parent
-            if expected in (_FIRST_KEY, _AFTER_MEMBER) if closer == "}" else expected in (_FIRST_ELEMENT, _AFTER_ELEMENT):
+            if (
+                expected in (_FIRST_KEY, _AFTER_MEMBER)
+                if closer == "}"
+                else expected in (_FIRST_ELEMENT, _AFTER_ELEMENT)
+            ):
                 assert parent is not None  # noqa: S101 - only the document has none, and nothing closes it
                 at = match.start(4)
                 after = _after_value(parent, frame.key)
@@ -113,8 +128,8 @@ def scan_line(line: str, state: State) -> tuple[Items, State]:
                     return ((CLOSE, at, at + 1, frame),), (_after_comma(after) if comma else after)
         elif expected in (_FIRST_ELEMENT, _ELEMENT):
             start = match.start(1)
-            item = (STRING, start, start + len(name), name, frame, key)
-            return (item,), (frame, _ELEMENT if comma else _AFTER_ELEMENT, key + 1)
+            element = (STRING, start, start + len(name), name, frame, key)
+            return (element,), (frame, _ELEMENT if comma else _AFTER_ELEMENT, key + 1)
     return _Scanner(line, state).scan()
 
 
@@ -125,7 +140,7 @@ def finish(state: State) -> str | None:
         return None
     if expected == _DOCUMENT:
         return "The map is empty. Start with {} or with a first goal."
-    missing = []
+    missing: list[str] = []
     at: Frame | None = frame
     while at is not None and at is not DOCUMENT and len(missing) <= _MISSING_SHOWN:
         missing.append("}" if at.kind == "{" else "]")
@@ -228,7 +243,7 @@ class _Scanner:
             self.error(start, end, "This string has a control character or an escape that JSON does not know")
         return _ESCAPE.sub(_unescape, raw), inner_end
 
-    # -- other values --------------------------------------------------------------------------------------------------
+    # -- other values ------------------------------------------------------------------------------------------------
     def value_allowed(self, start: int, end: int) -> bool:
         """Whether a value may be taken here, after noting what was left out before it."""
         if self.expected == _END:
@@ -243,7 +258,9 @@ class _Scanner:
     def scalar(self, start: int, end: int) -> None:
         text = self.line[start:end]
         if not _SCALAR.match(text):
-            self.error(start, end, "Expected a value in double quotes" if text.isprintable() else "Unexpected character")
+            self.error(
+                start, end, "Expected a value in double quotes" if text.isprintable() else "Unexpected character"
+            )
         if self.expected in (_FIRST_KEY, _KEY, _AFTER_MEMBER):
             if _SCALAR.match(text):
                 self.error(start, end, "Expected a key in double quotes")

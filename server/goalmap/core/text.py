@@ -79,7 +79,15 @@ def from_units(line: str, units: int, encoding: Encoding) -> int:
         if encoding == "utf-16":
             width = 2 if point >= _FIRST_ASTRAL else 1
         else:
-            width = 1 if point < _FIRST_TWO_BYTES else 2 if point < _FIRST_THREE_BYTES else 3 if point < _FIRST_ASTRAL else 4
+            width = (
+                1
+                if point < _FIRST_TWO_BYTES
+                else 2
+                if point < _FIRST_THREE_BYTES
+                else 3
+                if point < _FIRST_ASTRAL
+                else 4
+            )
         if seen + width > units:
             break
         seen += width
@@ -88,7 +96,7 @@ def from_units(line: str, units: int, encoding: Encoding) -> int:
 
 
 def visible(text: str) -> str:
-    """Return `text` with control and direction-changing characters written as escapes, fit for messages and terminals."""
+    """Return `text` with control and direction-changing characters as escapes, fit for messages and terminals."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(_visible(character) for character in text)

@@ -1,0 +1,328 @@
+"""Reading libraries from disk: where they are, what is in their folders, and the text of a component.
+
+Nothing here writes. Every read is of a regular file below a size limit, opened so that no FIFO or device can block it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from goalmap.core.library import Fault, Folder, Library
+from goalmap.core.naming import COMPONENTS, MAP_NAME
+
+MAX_COMPONENT_BYTES = 1 << 20
+MAX_MAP_BYTES = 64 << 20
+
+# Not libraries of anybody's: state, caches and copies that tools keep.
+_SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "site-packages"})
+_MAX_DEPTH = 12
+# A folder that changed so lately may change again within the resolution of its time stamp (as git says: racily clean).
+_RACY_NS = 2_000_000_000
+
+
+class Unreadable(OSError):
+    """A file cannot be read as text; `reason` completes "components/x.txt …"."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(errno.EINVAL, reason, path)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.reason}"
+
+
+# -- text of files ---------------------------------------------------------------------------------------------------
+def read_bytes(path: str, *, limit_bytes: int) -> bytes:
+    """Return the content of a regular file; raise `Unreadable` with a reason for a person."""
+    try:
+        # Without O_NONBLOCK the open of a FIFO waits for a writer, for ever.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except OSError as error:
+        raise Unreadable(path, _why(error)) from error
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise Unreadable(path, "is a folder" if stat.S_ISDIR(status.st_mode) else "is not a regular file")
+        data = bytearray()
+        while chunk := os.read(descriptor, 1 << 20):
+            data += chunk
+            if len(data) > limit_bytes:
+                raise Unreadable(path, f"is larger than {_size(limit_bytes)}")
+        return bytes(data)
+    except OSError as error:
+        if isinstance(error, Unreadable):
+            raise
+        raise Unreadable(path, _why(error)) from error
+    finally:
+        os.close(descriptor)
+
+
+def _why(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "does not exist"
+    if isinstance(error, PermissionError):
+        return "may not be read: check its permissions"
+    if isinstance(error, IsADirectoryError):
+        return "is a folder"
+    if error.errno == errno.ELOOP:
+        return "is a link that leads back to itself"
+    return f"cannot be read: {error.strerror or error}"
+
+
+def _size(limit_bytes: int) -> str:
+    return f"{limit_bytes >> 20} MiB"
+
+
+def decode(data: bytes, path: str) -> str:
+    """Return `data` as text; raise `Unreadable` where it is not UTF-8."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise Unreadable(
+            path, f"is not UTF-8 (byte 0x{data[error.start]:02x} in line {line}): save it as UTF-8"
+        ) from None
+
+
+def component_text(text: str) -> str:
+    """Return a component's text as it goes into prompts: without a byte order mark, its line ends as `\\n`."""
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_component(root: str, path: str) -> str:
+    """Return the text of the component at `path`, relative to `root`; raise `Unreadable`."""
+    full = os.path.join(root, path)
+    if leaves_library(root, full):
+        raise Unreadable(path, "is a link that leaves the library")
+    try:
+        return component_text(decode(read_bytes(full, limit_bytes=MAX_COMPONENT_BYTES), path))
+    except Unreadable as error:
+        raise Unreadable(path, error.reason) from error
+
+
+def read_map(path: str) -> str:
+    """Return the text of a map; raise `Unreadable`. Broken UTF-8 becomes U+FFFD, so that the rest can be read."""
+    return read_bytes(path, limit_bytes=MAX_MAP_BYTES).decode("utf-8", "replace")
+
+
+def leaves_library(root: str, full_path: str) -> bool:
+    """Whether links on the way lead from `full_path` to a place outside the library's folder."""
+    real_root = os.path.realpath(root)
+    real = os.path.realpath(full_path)
+    return real != real_root and not real.startswith(real_root.rstrip(os.sep) + os.sep)
+
+
+# -- libraries -------------------------------------------------------------------------------------------------------
+def find_maps(top: str) -> Iterator[str]:
+    """Yield the paths of all maps below `top`, parents first, in order of their names.
+
+    Hidden folders (`.git`, `.history`, …) and folders of packages hold copies, not libraries.
+    """
+    pending = [(top, 0)]
+    while pending:
+        folder, depth = pending.pop()
+        try:
+            with os.scandir(folder) as entries:
+                found = sorted(entries, key=lambda entry: entry.name)
+        except OSError:
+            continue
+        folders = []
+        for entry in found:
+            if entry.name == MAP_NAME:
+                yield entry.path
+            elif entry.name != COMPONENTS and not entry.name.startswith(".") and entry.name not in _SKIPPED_FOLDERS:
+                try:
+                    if depth < _MAX_DEPTH and entry.is_dir(follow_symlinks=False):
+                        folders.append((entry.path, depth + 1))
+                except OSError:
+                    continue
+        pending.extend(reversed(folders))
+
+
+def map_of(path: str) -> str | None:
+    """Return the map whose library holds `path`: beside it, or in the nearest folder above."""
+    folder = path if os.path.isdir(path) else os.path.dirname(path)
+    while True:
+        candidate = os.path.join(folder, MAP_NAME)
+        if os.path.lexists(candidate):
+            return candidate
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return None
+        folder = parent
+
+
+@dataclass
+class _Listing:
+    """What a folder on disk held when its time stamp was `stamp_ns`."""
+
+    stamp_ns: tuple[int, int]
+    seen_ns: int
+    files: list[str]
+    folders: list[str]
+    links: list[str]
+    odd: list[str]
+
+
+@dataclass
+class LibraryLoader:
+    """Keeps the snapshot of one library up to date, reading again only the folders whose time stamps changed."""
+
+    root: str
+    _listings: dict[str, _Listing] = field(default_factory=dict)
+    _contents: dict[str, tuple[tuple[int, ...], Fault | None]] = field(default_factory=dict)
+    _library: Library | None = None
+    _faults: Mapping[str, Fault] = field(default_factory=dict)
+
+    def load(self) -> Library:
+        """Return the current snapshot; the same object as last time where nothing changed."""
+        top = os.path.join(self.root, COMPONENTS)
+        listings: dict[str, _Listing] = {}
+        changed = self._visit(top, COMPONENTS, listings)
+        if self._library is not None and not changed and listings.keys() == self._listings.keys():
+            return self._library
+        self._listings = listings
+        folders: dict[str, Folder] = {}
+        faults: dict[str, Fault] = {}
+        old = self._library.folders if self._library else {}
+        for name in listings[COMPONENTS].folders if COMPONENTS in listings else ():
+            path = f"{COMPONENTS}/{name}"
+            files = frozenset(self._files_below(path, "", listings, faults))
+            before = old.get(path)
+            folders[path] = before if before is not None and before.files == files else Folder(path, files)
+        self._faults = faults
+        self._library = Library(self.root, folders, {**faults, **self._known_faults(folders)})
+        return self._library
+
+    def _visit(self, full: str, path: str, listings: dict[str, _Listing]) -> bool:
+        """List `path` and the folders below it into `listings`; return whether any changed."""
+        pending = [(full, path)]
+        changed = False
+        while pending:
+            full, path = pending.pop()
+            try:
+                status = os.stat(full)
+            except OSError:
+                continue
+            stamp = (status.st_mtime_ns, status.st_ino)
+            known = self._listings.get(path)
+            if known is None or known.stamp_ns != stamp or known.seen_ns - stamp[0] < _RACY_NS:
+                fresh = _list_folder(full, stamp)
+                if fresh is None:
+                    continue
+                changed = changed or known is None or _differs(known, fresh)
+                known = fresh
+            listings[path] = known
+            pending.extend((os.path.join(full, name), f"{path}/{name}") for name in known.folders)
+        return changed
+
+    def _files_below(
+        self, path: str, prefix: str, listings: dict[str, _Listing], faults: dict[str, Fault]
+    ) -> Iterator[str]:
+        pending = [(path, prefix)]
+        while pending:
+            path, prefix = pending.pop()
+            listing = listings.get(path)
+            if listing is None:
+                continue
+            yield from (listing.files if not prefix else [prefix + name for name in listing.files])
+            for name in listing.links:
+                full = os.path.join(self.root, path, name)
+                if os.path.isdir(full) and not leaves_library(self.root, full):
+                    continue  # a folder by another name: its files are found under their own
+                yield prefix + name
+                if leaves_library(self.root, full):
+                    faults[f"{path}/{name}"] = Fault("outside", "is a link that leaves the library")
+                elif not os.path.exists(full):
+                    faults[f"{path}/{name}"] = Fault("unreadable", "is a link to a file that does not exist")
+            for name in listing.odd:
+                yield prefix + name
+                faults[f"{path}/{name}"] = Fault("unreadable", "is not a regular file")
+            pending.extend((f"{path}/{name}", f"{prefix}{name}/") for name in listing.folders)
+
+    # -- contents ----------------------------------------------------------------------------------------------------
+    def _known_faults(self, folders: Mapping[str, Folder]) -> dict[str, Fault]:
+        return {
+            path: fault
+            for path, (_, fault) in self._contents.items()
+            if fault is not None and _in_folders(path, folders)
+        }
+
+    def examine(self, paths: Iterable[str]) -> Library:
+        """Look into the files at `paths` and return the snapshot that knows which are empty or unreadable.
+
+        A file is read again only when its size, time or inode changed. Returns the same object where nothing did.
+        """
+        library = self.load()
+        before = {path: self._contents[path][1] for path in self._contents}
+        for path in paths:
+            if path in self._faults:
+                continue
+            full = os.path.join(self.root, path)
+            try:
+                status = os.stat(full)
+            except OSError:
+                self._contents.pop(path, None)
+                continue
+            stamp = (status.st_mtime_ns, status.st_size, status.st_ino, status.st_mode)
+            known = self._contents.get(path)
+            if known is None or known[0] != stamp or time.time_ns() - stamp[0] < _RACY_NS:
+                self._contents[path] = (stamp, self._examine_file(path))
+        after = {path: self._contents[path][1] for path in self._contents}
+        if any(fault != before.get(path) for path, fault in after.items()) or before.keys() - after.keys():
+            self._library = Library(self.root, library.folders, {**self._faults, **self._known_faults(library.folders)})
+        return self._library if self._library is not None else library
+
+    def _examine_file(self, path: str) -> Fault | None:
+        try:
+            text = read_component(self.root, path)
+        except Unreadable as error:
+            return Fault("unreadable", error.reason)
+        return None if text.strip() else Fault("empty", "is empty")
+
+
+def _in_folders(path: str, folders: Mapping[str, Folder]) -> bool:
+    top, _, rest = path.partition("/")
+    name, _, file = rest.partition("/")
+    folder = folders.get(f"{top}/{name}")
+    return folder is not None and file in folder.files
+
+
+def _list_folder(full: str, stamp: tuple[int, int]) -> _Listing | None:
+    listing = _Listing(stamp, time.time_ns(), [], [], [], [])
+    try:
+        with os.scandir(full) as entries:
+            for entry in entries:
+                name = entry.name
+                if name[0] == ".":
+                    continue
+                try:
+                    if entry.is_symlink():
+                        listing.links.append(name)
+                    elif entry.is_file(follow_symlinks=False):
+                        listing.files.append(name)
+                    elif entry.is_dir(follow_symlinks=False):
+                        listing.folders.append(name)
+                    else:
+                        listing.odd.append(name)
+                except OSError:
+                    listing.odd.append(name)
+    except OSError:
+        return None
+    return listing
+
+
+def _differs(one: _Listing, other: _Listing) -> bool:
+    return (
+        set(one.files) != set(other.files)
+        or set(one.folders) != set(other.folders)
+        or set(one.links) != set(other.links)
+        or set(one.odd) != set(other.odd)
+        or bool(other.links)  # what a link leads to may have changed although the folder did not
+    )
