@@ -1,0 +1,113 @@
+/** Goalmap for VS Code: everything about libraries is the server's; this starts it and shows what it says. */
+import * as vscode from 'vscode';
+import { ApiKey } from './apiKey.ts';
+import { showDoctor } from './doctor.ts';
+import { Preview } from './preview.ts';
+import { redacted, Redactor } from './redact.ts';
+import { Session } from './session.ts';
+import { goalUnderCursor, StatusItem } from './status.ts';
+import type { ServerState } from './statusText.ts';
+
+const MAP = 'goal_map.json';
+
+let session: Session | undefined;
+
+export function activate(context: vscode.ExtensionContext): void {
+  const redactor = new Redactor();
+  const channel = vscode.window.createOutputChannel('Goalmap', { log: true });
+  const log = redacted(channel, redactor);
+  const apiKey = new ApiKey(context.secrets, redactor);
+  const client = (): Session['running'] => session?.running;
+  const preview = new Preview(client);
+  let status: StatusItem | undefined;
+  let state: ServerState = 'stopped';
+
+  const current = new Session(context, log, apiKey, {
+    stateChanged: (newState) => {
+      state = newState;
+      status ??= new StatusItem(client);
+      status.server = newState;
+      preview.refresh();
+    },
+    modelChanged: (model) => {
+      if (status !== undefined) {
+        status.model = model;
+      }
+    },
+    jobsChanged: (count) => {
+      if (status !== undefined) {
+        status.jobs = count;
+      }
+    },
+    promptChanged: (mapUri) => {
+      preview.refresh(mapUri);
+      status?.cursorMoved();
+    },
+  });
+  session = current;
+
+  const commands: Readonly<Record<string, () => unknown>> = {
+    'goalmap.restart': () => current.restart(),
+    'goalmap.showLog': () => {
+      channel.show();
+    },
+    'goalmap.doctor': async () =>
+      showDoctor(context, log, { server: state, hasApiKey: (await apiKey.current()) !== null }),
+    'goalmap.setApiKey': () => apiKey.ask(),
+    'goalmap.previewPrompt': () => previewPrompt(current, preview),
+  };
+  context.subscriptions.push(
+    channel,
+    preview,
+    { dispose: () => status?.dispose() },
+    ...Object.entries(commands).map(([name, run]) => vscode.commands.registerCommand(name, run)),
+    // Both the key and the address that it belongs to may change, in this window or another one.
+    context.secrets.onDidChange(() => void current.sendApiKey()),
+    vscode.workspace.onDidChangeConfiguration((event) => {
+      if (event.affectsConfiguration('goalmap.server')) {
+        void current.restartIfStarted();
+      } else if (event.affectsConfiguration('goalmap.model.baseUrl')) {
+        void current.sendApiKey();
+      }
+    }),
+    // The server learns of trust when it starts.
+    vscode.workspace.onDidGrantWorkspaceTrust(() => void current.restartIfStarted()),
+    vscode.workspace.onDidOpenTextDocument((document) => {
+      if (isMap(document)) {
+        void current.start();
+      }
+    }),
+  );
+  void startWhereThereIsALibrary(current);
+}
+
+export async function deactivate(): Promise<void> {
+  await session?.stop();
+}
+
+/** Any JSON file activates the extension; only a map starts a server. */
+async function startWhereThereIsALibrary(current: Session): Promise<void> {
+  const open = vscode.workspace.textDocuments.some(isMap);
+  if (open || (await vscode.workspace.findFiles(`**/${MAP}`, undefined, 1)).length > 0) {
+    await current.start();
+  }
+}
+
+function isMap(document: vscode.TextDocument): boolean {
+  return document.uri.scheme === 'file' && document.uri.path.endsWith(`/${MAP}`);
+}
+
+async function previewPrompt(current: Session, preview: Preview): Promise<void> {
+  const editor = vscode.window.activeTextEditor;
+  const client = current.running;
+  if (client === undefined) {
+    void vscode.window.showWarningMessage('Goalmap does not run yet: see the status bar.');
+    return;
+  }
+  const goal = editor === undefined ? undefined : await goalUnderCursor(client, editor);
+  if (editor === undefined || goal === undefined) {
+    void vscode.window.showInformationMessage(`Put the cursor into a goal of a ${MAP}, then preview its prompt.`);
+    return;
+  }
+  await preview.open({ uri: client.code2ProtocolConverter.asUri(editor.document.uri), goal: goal.goal });
+}
