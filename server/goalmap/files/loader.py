@@ -22,7 +22,7 @@ MAX_MAP_BYTES = 64 << 20
 _SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "site-packages"})
 _MAX_DEPTH = 12
 # A folder that changed so lately may change again within the resolution of its time stamp (as git says: racily clean).
-_RACY_NS = 2_000_000_000
+RACY_NS = 2_000_000_000
 
 
 class Unreadable(OSError):
@@ -212,7 +212,7 @@ class LibraryLoader:
                 continue
             stamp = (status.st_mtime_ns, status.st_ino)
             known = self._listings.get(path)
-            if known is None or known.stamp_ns != stamp or known.seen_ns - stamp[0] < _RACY_NS:
+            if known is None or known.stamp_ns != stamp or known.seen_ns - stamp[0] < RACY_NS:
                 fresh = _list_folder(full, stamp)
                 if fresh is None:
                     continue
@@ -260,7 +260,7 @@ class LibraryLoader:
         A file is read again only when its size, time or inode changed. Returns the same object where nothing did.
         """
         library = self.load()
-        before = {path: self._contents[path][1] for path in self._contents}
+        changed = False
         for path in paths:
             if path in self._faults:
                 continue
@@ -268,14 +268,15 @@ class LibraryLoader:
             try:
                 status = os.stat(full)
             except OSError:
-                self._contents.pop(path, None)
+                changed = self._contents.pop(path, (None, None))[1] is not None or changed
                 continue
             stamp = (status.st_mtime_ns, status.st_size, status.st_ino, status.st_mode)
             known = self._contents.get(path)
-            if known is None or known[0] != stamp or time.time_ns() - stamp[0] < _RACY_NS:
-                self._contents[path] = (stamp, self._examine_file(path))
-        after = {path: self._contents[path][1] for path in self._contents}
-        if any(fault != before.get(path) for path, fault in after.items()) or before.keys() - after.keys():
+            if known is None or known[0] != stamp or time.time_ns() - stamp[0] < RACY_NS:
+                fault = self._examine_file(path)
+                changed = changed or fault != (known[1] if known else None)
+                self._contents[path] = (stamp, fault)
+        if changed:
             self._library = Library(self.root, library.folders, {**self._faults, **self._known_faults(library.folders)})
         return self._library if self._library is not None else library
 

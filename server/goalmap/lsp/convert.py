@@ -1,0 +1,83 @@
+"""Between the core's places and the protocol's: the only code that knows LSP positions, ranges and URIs."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+from goalmap.core.edits import Edit
+from goalmap.core.text import Encoding, Span, from_units, to_units
+
+Json = dict[str, Any]
+
+_DRIVE = re.compile(r"/[A-Za-z]:")
+
+
+def to_path(uri: str) -> str | None:
+    """Return the path of a `file:` URI, normalised; None for any other scheme."""
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return None
+    if parts.scheme != "file":
+        return None
+    path = unquote(parts.path)
+    if "\0" in path:
+        return None
+    if sys.platform == "win32":
+        path = f"//{parts.netloc}{path}" if parts.netloc else path[1:] if _DRIVE.match(path) else path
+        path = path[:1].lower() + path[1:]  # clients differ in the case of the drive
+    return os.path.normpath(path)
+
+
+def to_uri(path: str) -> str:
+    """Return the `file:` URI of an absolute path."""
+    if sys.platform == "win32":
+        path = "/" + path.replace("\\", "/")
+    return "file://" + quote(path, safe="/~!$&'()*+,;=@-._")
+
+
+class Positions:
+    """Converts places of one document, whose lines it is given, in the encoding that was agreed."""
+
+    __slots__ = ("encoding", "lines")
+
+    def __init__(self, lines: Sequence[str], encoding: Encoding) -> None:
+        self.lines = lines
+        self.encoding = encoding
+
+    def column(self, line: int, units: int) -> int:
+        """Return the code point column of a protocol column; past the line's end it is the end."""
+        return from_units(self.lines[line], units, self.encoding)
+
+    def place(self, position: Json) -> tuple[int, int]:
+        """Return the line and code point column of a protocol position; past the document's end it is the end."""
+        line = position["line"]
+        if line >= len(self.lines):
+            return len(self.lines) - 1, len(self.lines[-1])
+        return line, self.column(line, position["character"])
+
+    def position(self, line: int, column: int) -> Json:
+        """Return the protocol's position of a line and a code point column."""
+        return {"line": line, "character": to_units(self.lines[line], column, self.encoding)}
+
+    def range(self, span: Span) -> Json:
+        """Return the protocol's range of a span."""
+        return {"start": self.position(span.line, span.start), "end": self.position(span.line, span.end)}
+
+    def lines_range(self, first: int, last: int) -> Json:
+        """Return the range from the start of line `first` to the end of line `last`."""
+        end = len(self.lines[last].rstrip("\r\n"))
+        return {"start": {"line": first, "character": 0}, "end": self.position(last, end)}
+
+    def edit(self, edit: Edit) -> Json:
+        """Return the protocol's TextEdit."""
+        start, end = self.position(*edit.start), self.position(*edit.end)
+        return {"range": {"start": start, "end": end}, "newText": edit.text}
+
+
+START_OF_FILE: Json = {"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 0}}

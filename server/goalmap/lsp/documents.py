@@ -1,0 +1,58 @@
+"""Open documents: their lines, kept through incremental changes.
+
+A change costs the lines it touches. Lines end at `\\n`, `\\r\\n` and `\\r` only, whatever else a text holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from goalmap.core.text import Encoding, split_lines
+from goalmap.lsp.convert import Positions
+
+
+class Document:
+    """A text that an editor has open. `changes` says how it got from one version to the next."""
+
+    def __init__(self, uri: str, path: str | None, version: int, text: str, language_id: str = "") -> None:
+        self.uri = uri
+        self.path = path
+        self.version = version
+        self.language_id = language_id
+        self.lines: list[str] = split_lines(text)
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return "".join(self.lines)
+
+    def changes(
+        self, content_changes: list[dict[str, Any]], encoding: Encoding
+    ) -> Iterator[tuple[int, int, list[str]]]:
+        """Make the changes one after the other; yield for each the old lines `first` to `end` and what they are now.
+
+        The caller may put another, equal list in `lines` between two steps.
+        """
+        for change in content_changes:
+            first, end, lines = self._replacement(change, encoding)
+            yield first, end, lines
+
+    def _replacement(self, change: dict[str, Any], encoding: Encoding) -> tuple[int, int, list[str]]:
+        where = change.get("range")
+        if where is None:
+            return 0, len(self.lines), split_lines(change["text"])
+        lines = self.lines
+        positions = Positions(lines, encoding)
+        (first, start_column), (last, end_column) = positions.place(where["start"]), positions.place(where["end"])
+        if (last, end_column) < (first, start_column):
+            (first, start_column), (last, end_column) = (last, end_column), (first, start_column)
+        text = lines[first][:start_column] + change["text"] + lines[last][end_column:]
+        # A carriage return at the end of the line before, and a line feed that now follows it, are one line end.
+        while first > 0 and text.startswith("\n") and lines[first - 1].endswith("\r"):
+            first -= 1
+            text = lines[first] + text
+        fresh = split_lines(text)
+        if last + 1 < len(lines) and fresh[-1] == "":
+            fresh.pop()  # the next line is there already
+        return first, last + 1, fresh
