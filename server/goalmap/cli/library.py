@@ -1,0 +1,147 @@
+"""The library that a command works on, and the goal that its argument means."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from goalmap.cli.console import CliError, print_note, shown_path, styled
+from goalmap.core.assembly import Read
+from goalmap.core.goal_map import Goal, GoalMap
+from goalmap.core.library import Library, near_names
+from goalmap.core.naming import MAP_NAME
+from goalmap.core.text import visible
+from goalmap.files.loader import LibraryLoader, find_maps, map_of
+from goalmap.inspection import Finding, disk_reader, library_root, read_map
+
+_MAX_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A library as it is on disk. `faults` is what is wrong with the reading of its map."""
+
+    root: str
+    map_path: str
+    goal_map: GoalMap
+    loader: LibraryLoader
+    read: Read
+    faults: tuple[Finding, ...]
+
+    def load(self) -> Library:
+        """Return the snapshot of its component folders."""
+        return self.loader.load()
+
+
+def add_root(parser: argparse.ArgumentParser) -> None:
+    """Add `--root DIR` to a command."""
+    parser.add_argument(
+        "--root", metavar="DIR", default=".", help="the library's folder, or one in it (default: the current folder)"
+    )
+
+
+def add_goal(parser: argparse.ArgumentParser) -> None:
+    """Add the argument GOAL to a command."""
+    parser.add_argument("goal", metavar="GOAL", help="a goal's name, or its path joined by / where that is ambiguous")
+
+
+def add_path(parser: argparse.ArgumentParser) -> None:
+    """Add the argument PATH to a command."""
+    parser.add_argument(
+        "path",
+        metavar="PATH",
+        nargs="?",
+        default=".",
+        help="a library's folder, its goal_map.json, or a folder with several libraries (default: the current folder)",
+    )
+
+
+def maps_at(path: str) -> list[str]:
+    """Return the maps that PATH means: itself, those below it, or the one of the library that it is in."""
+    if not os.path.lexists(path):
+        raise CliError(f"{shown_path(path)} does not exist")
+    if os.path.basename(path) == MAP_NAME:
+        return [path]
+    if os.path.isdir(path):
+        found = list(find_maps(path))
+        if found:
+            return found
+    above = map_of(os.path.abspath(path))
+    if above is None:
+        raise _no_map(path)
+    return [above]
+
+
+def _no_map(path: str) -> CliError:
+    where = shown_path(path)
+    return CliError(
+        f"there is no {MAP_NAME} in {'the current folder' if where == '.' else where}",
+        help="name the library's folder, or start one with 'goalmap init'",
+    )
+
+
+def open_map(map_path: str) -> tuple[Opened | None, list[Finding]]:
+    """Return the library of a map, and what is wrong with the reading of the map; None where it cannot be read."""
+    goal_map, faults = read_map(map_path)
+    if goal_map is None:
+        return None, faults
+    root = library_root(map_path)
+    return Opened(root, map_path, goal_map, LibraryLoader(root), disk_reader(root), tuple(faults)), faults
+
+
+def open_library(root: str) -> Opened:
+    """Return the library in the folder `root`, or in the nearest one above it."""
+    if not os.path.lexists(root):
+        raise CliError(f"{shown_path(root)} does not exist")
+    map_path = map_of(os.path.abspath(root))
+    if map_path is None:
+        raise _no_map(root)
+    opened, faults = open_map(map_path)
+    if opened is None:
+        raise CliError(faults[0].problem.message, help=f"make {shown_path(map_path)} a readable file")
+    return opened
+
+
+def open_libraries(path: str) -> Iterator[Opened]:
+    """Yield the libraries that PATH means; raise CliError for one whose map cannot be read."""
+    for map_path in maps_at(path):
+        yield open_library(map_path)
+
+
+def find_goal(opened: Opened, name: str) -> Goal:
+    """Return the goal that GOAL means: a name, or a path joined by `/` where a name is ambiguous."""
+    found = opened.goal_map.named(name)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        paths = ["/".join(goal.path) for goal in found]
+        raise CliError(
+            f"{visible(name)} can mean {len(paths)} goals",
+            help="say which one: " + _some(paths),
+        )
+    names = {"/".join(goal.path): goal.name for goal in opened.goal_map.goals}
+    near = near_names(name, list(names)) or [
+        path for path, last in names.items() if last in near_names(name, sorted(set(names.values())))
+    ]
+    if near:
+        hint = "did you mean " + _some(near) + "?"
+    else:
+        hint = "'goalmap list' shows the goals" if names else f"{shown_path(opened.map_path)} has no goals yet"
+    raise CliError(f"{shown_path(opened.map_path)} has no goal {visible(name)}", help=hint)
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(visible(name) for name in names[:_MAX_SHOWN])
+    return shown + (f" and {len(names) - _MAX_SHOWN} more" if len(names) > _MAX_SHOWN else "")
+
+
+def warn_of_syntax(opened: Opened) -> None:
+    """Say on stderr that the map is broken, so that what follows may lack something."""
+    broken = next(opened.goal_map.syntax_problems(), None)
+    if broken is not None:
+        span, message = broken
+        place = f"{shown_path(opened.map_path)}:{span.line + 1}:{span.start + 1}"
+        print_note(f"{place}: {styled('warning', 'warning', sys.stderr)}: {message} ('goalmap check' shows all)")

@@ -1,0 +1,84 @@
+"""The command `goalmap`: reads the arguments and hands them to the one command that is meant.
+
+Only that command's module is imported, so that none waits for what another needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Final
+
+from goalmap.cli.console import CliError, print_error, use_utf8
+from goalmap.cli.exit_codes import FAILED, INTERRUPTED
+
+COMMANDS: Final = {
+    "check": "find what is wrong with a library",
+    "list": "list the goals of a library",
+    "show": "print the prompt of a goal",
+    "build": "write the prompt of a goal as a pair of files",
+    "generate": "have a model write a missing component",
+    "undo": "take back the last generated component",
+    "recover": "finish what an interruption left",
+    "init": "start a library",
+    "schema": "print the JSON schema of goal_map.json",
+    "doctor": "show what Goalmap finds on this machine",
+    "model": "manage the small model that runs on this machine",
+    "lsp": "run the language server",
+}
+
+
+def parser(command: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of all commands; only the options of `command` are filled in."""
+    top = argparse.ArgumentParser(
+        prog="goalmap",
+        description="Libraries of prompts: check them, assemble prompts from them, and fill their gaps.",
+        epilog="Run 'goalmap COMMAND --help' for a command's options.",
+    )
+    top.add_argument("--version", action=_Version, help="print the version and exit")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        sub = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        if name == command:
+            module = import_module(f"goalmap.cli.{name}_command")
+            module.configure(sub)
+            sub.set_defaults(run=module.run)
+    return top
+
+
+class _Version(argparse.Action):
+    """`--version`, without reading the package's metadata for every other command."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:  # noqa: A002 - argparse's own name
+        super().__init__(option_strings, dest, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print(f"goalmap {version('goalmap')}")
+        parser.exit()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    use_utf8()
+    command = next((argument for argument in arguments if not argument.startswith("-")), None)
+    try:
+        options = parser(command).parse_args(arguments)
+        code: int = options.run(options)
+        sys.stdout.flush()
+    except CliError as error:
+        print_error(str(error), error.help)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print_error("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader has seen enough (`goalmap list | head`). Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    return code

@@ -1,0 +1,199 @@
+"""The forms in which `goalmap check` reports: text, JSON, SARIF and GitHub's workflow commands.
+
+Lines and columns count from 1, columns in code points, ends exclusive, as SARIF's `unicodeCodePoints` has it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from goalmap.cli.console import count, shown_path, styled
+from goalmap.core.goal_map import GoalMap
+from goalmap.core.library import Library
+from goalmap.core.problems import SEVERITIES, Severity, near_files
+from goalmap.core.text import Span, visible
+from goalmap.inspection import Finding
+
+# Looking for near names costs more than everything else: a library without its components has thousands to look for.
+_MAX_NEAR = 20
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A library and its findings; `goal_map` and `library` are None where its map could not be read."""
+
+    root: str
+    goal_map: GoalMap | None
+    library: Library | None
+    findings: list[Finding]
+
+    def full_path(self, finding: Finding) -> str:
+        """Return the path of the file that `finding` stands in."""
+        return os.path.join(self.root, *finding.path.split("/"))
+
+
+Severities: TypeAlias = Mapping[str, Severity]
+Format: TypeAlias = Callable[[Sequence[Checked], Severities], None]
+
+
+def _near(checked: Sequence[Checked]) -> dict[int, list[str]]:
+    """Return the names that missing references may have meant, by the finding's id; of the first ones only."""
+    missing = [
+        (finding, one.library)
+        for one in checked
+        for finding in one.findings
+        if finding.problem.code == "component.missing" and one.library is not None
+    ]
+    return {id(finding): near_files(finding.problem, library) for finding, library in missing[:_MAX_NEAR]}
+
+
+# -- text ------------------------------------------------------------------------------------------------------------
+def as_text(checked: Sequence[Checked], severities: Severities) -> None:
+    """One line a finding, as compilers do, and a summary."""
+    near = _near(checked)
+    for one in checked:
+        for finding in one.findings:
+            span, problem = finding.span, finding.problem
+            place = f"{shown_path(one.full_path(finding))}:{span.line + 1}:{span.start + 1}"
+            severity = severities[problem.code]
+            print(f"{place}: {styled(severity, severity, sys.stdout)} {problem.code}: {problem.message}")
+            if problem.related:
+                line = problem.related[0].line + 1
+                print(f"  {styled('note', 'help', sys.stdout)}: {problem.related[1]} is in line {line}")
+            if near.get(id(finding)):
+                names = ", ".join(visible(name) for name in near[id(finding)])
+                print(f"  {styled('help', 'help', sys.stdout)}: did you mean {names}?")
+    print(_summary(checked, severities))
+
+
+def _summary(checked: Sequence[Checked], severities: Severities) -> str:
+    numbers = Counter[str](severities[finding.problem.code] for one in checked for finding in one.findings)
+    goals = count(sum(len(one.goal_map.goals) for one in checked if one.goal_map), "goal")
+    components = count(sum(len(one.library.files) for one in checked if one.library), "component")
+    where = f"{goals} and {components}" + (f" of {len(checked)} libraries" if len(checked) > 1 else "")
+    if not numbers:
+        return f"{styled('No problems', 'good', sys.stdout)} in {where}"
+    nouns = {"error": "error", "warning": "warning", "information": "note", "hint": "hint"}
+    return ", ".join(count(numbers[level], noun) for level, noun in nouns.items() if numbers[level]) + f" in {where}"
+
+
+# -- JSON ------------------------------------------------------------------------------------------------------------
+def as_json(checked: Sequence[Checked], severities: Severities) -> None:
+    """One object: `findings`, and how many of each severity there are."""
+    near = _near(checked)
+    findings = [
+        {
+            "code": finding.problem.code,
+            "severity": severities[finding.problem.code],
+            "message": finding.problem.message,
+            "library": one.root,
+            "path": finding.path,
+            **_region(finding.span, "line", "column", "endLine", "endColumn"),
+            "goal": list(finding.problem.reference.goal) if finding.problem.reference else None,
+            "slot": finding.problem.reference.slot if finding.problem.reference else None,
+            "index": finding.problem.reference.index if finding.problem.reference else None,
+            "target": finding.problem.target,
+            "near": near.get(id(finding), []),
+        }
+        for one in checked
+        for finding in one.findings
+    ]
+    numbers = Counter(finding["severity"] for finding in findings)
+    summary = {
+        "libraries": len(checked),
+        "goals": sum(len(one.goal_map.goals) for one in checked if one.goal_map),
+        "components": sum(len(one.library.files) for one in checked if one.library),
+        **{level: numbers[level] for level in ("error", "warning", "information", "hint")},
+    }
+    _print_json({"version": 1, "summary": summary, "findings": findings})
+
+
+def _region(span: Span, line: str, column: str, end_line: str, end_column: str) -> dict[str, int]:
+    return {line: span.line + 1, column: span.start + 1, end_line: span.line + 1, end_column: span.end + 1}
+
+
+def _print_json(value: Any) -> None:
+    # Escaped, so that neither lone surrogates nor a locale can break it.
+    print(json.dumps(value, indent=2))
+
+
+# -- SARIF -----------------------------------------------------------------------------------------------------------
+_SARIF_LEVELS: Final = {"error": "error", "warning": "warning", "information": "note", "hint": "note"}
+
+
+def as_sarif(checked: Sequence[Checked], severities: Severities) -> None:
+    """SARIF 2.1.0 (OASIS), the form that code scanning services take."""
+    from importlib.metadata import version
+
+    rules = [
+        {"id": code, "defaultConfiguration": {"level": _SARIF_LEVELS[severity]}}
+        for code, severity in SEVERITIES.items()
+    ]
+    ids = list(SEVERITIES)
+    results = [
+        {
+            "ruleId": finding.problem.code,
+            "ruleIndex": ids.index(finding.problem.code),
+            "level": _SARIF_LEVELS[severities[finding.problem.code]],
+            "message": {"text": finding.problem.message},
+            "locations": [
+                {
+                    "physicalLocation": {
+                        "artifactLocation": _artifact(one.full_path(finding)),
+                        "region": _region(finding.span, "startLine", "startColumn", "endLine", "endColumn"),
+                    }
+                }
+            ],
+        }
+        for one in checked
+        for finding in one.findings
+    ]
+    driver = {"name": "goalmap", "version": version("goalmap"), "rules": rules}
+    run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}
+    _print_json({"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run]})
+
+
+def _artifact(path: str) -> dict[str, str]:
+    from pathlib import Path
+    from urllib.parse import quote
+
+    relative = os.path.relpath(path)
+    if relative.startswith(os.pardir):
+        return {"uri": Path(path).as_uri()}
+    return {"uri": quote(relative.replace(os.sep, "/"), errors="surrogateescape"), "uriBaseId": "%SRCROOT%"}
+
+
+# -- GitHub ----------------------------------------------------------------------------------------------------------
+_GITHUB_COMMANDS: Final = {"error": "error", "warning": "warning", "information": "notice", "hint": "notice"}
+
+
+def as_github(checked: Sequence[Checked], severities: Severities) -> None:
+    """Workflow commands of GitHub Actions, which become annotations on the files."""
+    for one in checked:
+        for finding in one.findings:
+            span, problem = finding.span, finding.problem
+            values = {
+                "file": os.path.relpath(one.full_path(finding)).replace(os.sep, "/"),
+                "line": str(span.line + 1),
+                "col": str(span.start + 1),
+                "endColumn": str(span.end + 1),
+                "title": problem.code,
+            }
+            properties = ",".join(f"{name}={_escaped(value, ':,')}" for name, value in values.items())
+            print(f"::{_GITHUB_COMMANDS[severities[problem.code]]} {properties}::{_escaped(problem.message)}")
+
+
+def _escaped(text: str, more: str = "") -> str:
+    """Return `text` as workflow commands want it: a percent sign, line breaks and `more` as %XX."""
+    for character in "%\r\n" + more:
+        text = text.replace(character, f"%{ord(character):02X}")
+    return text
+
+
+FORMATS: Final[dict[str, Format]] = {"text": as_text, "json": as_json, "sarif": as_sarif, "github": as_github}
