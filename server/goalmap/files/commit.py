@@ -1,0 +1,241 @@
+"""Steps 5 to 8 of a commit (transaction.py): idempotent, and used alike by the owner of a record and by recovery."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from goalmap.core.edits import apply, reference_edit
+from goalmap.core.goal_map import parse
+from goalmap.core.naming import MAP_NAME, autogen_file, folder_of, same_for_some_systems
+from goalmap.files.atomic import MapFile, write_whole
+from goalmap.files.errors import SlotChanged
+from goalmap.files.journal import record_names
+from goalmap.files.safe_open import enter, read_regular
+from goalmap.files.store import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from goalmap.core.goal_map import GoalMap, Reference
+    from goalmap.files.journal import Header, Record
+    from goalmap.files.os_layer import Folder
+    from goalmap.files.store import Store
+
+COMPONENT_CAP_BYTES = 1 << 20
+RECEIPTS_KEPT = 20
+
+
+@dataclass(frozen=True)
+class Committed:
+    """What a commit did. `file` is the reference that the map has now; for `naming: referenced` it is the old one."""
+
+    tx: str
+    goal: tuple[str, ...]
+    slot: str
+    index: int | None
+    old_file: str
+    file: str
+    component_path: str
+    map_path: str
+    map_changed: bool
+    key: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+def place_of(header: Header) -> str:
+    """Return where in the map a transaction works, for messages."""
+    index = "" if header.index is None else f" (element {header.index})"
+    return f"{'/'.join(header.goal)}, {header.slot}{index}"
+
+
+def find_reference(goal_map: GoalMap, header: Header, file: str) -> Reference | None:
+    """Return the reference of the header's slot that names `file`; None where there is none.
+
+    In a list it may have moved: somebody inserted a line above it. Among equal ones only the same index will do.
+    """
+    goal = goal_map.goal(header.goal)
+    slot = goal.slots.get(header.slot) if goal else None
+    same = [reference for reference in slot.references if reference.file == file] if slot else []
+    at_index = [reference for reference in same if reference.index == header.index]
+    if at_index:
+        return at_index[0]
+    return same[0] if len(same) == 1 else None
+
+
+def users_of(goal_map: GoalMap, folder: str, file: str) -> list[Reference]:
+    """Return the references to the component `file` from slots that may be looked up in `folder`."""
+    return [
+        reference
+        for goal in goal_map.goals
+        for slot in goal.slots.values()
+        if folder in (folder_of(slot.name), folder_of(slot.name, (folder,)))
+        for reference in slot.references
+        if reference.file == file
+    ]
+
+
+def commit_record(store: Store, record: Record, *, thorough: bool) -> Committed:
+    """Bring the record's text into the library and its name into the map; drop the record.
+
+    `thorough`: an earlier run may have died before one of its fsyncs, so they are all made up for.
+    Raises SlotChanged, Unreadable or OSError; the record is then as it was.
+    """
+    header = record.header
+    with MapFile(store) as map_file:
+        changes_map = header.naming == "autogen"
+        publish_component(store, record, map_file, thorough=thorough)
+        if changes_map:
+            map_file.replace(header.tx, lambda text: with_reference(text, header, header.old, record.contents.file))
+        committed = _committed(store, record, map_file)
+    # The record goes last: until then every step can be repeated, after it nothing needs to be.
+    record.drop(keep_in=store.receipts if record.folder is store.journal else None)
+    _forget_old_receipts(store)
+    return committed
+
+
+def settle_record(store: Store, record: Record) -> Committed | None:
+    """Drop the record of a commit whose map edit went through an editor, once the map on disk has it; None until then.
+
+    Raises SlotChanged where the map has neither the old reference nor the new one.
+    """
+    header = record.header
+    with MapFile(store) as map_file:
+        goal_map = parse(map_file.read().text)
+    if header.naming == "autogen" and find_reference(goal_map, header, record.contents.file) is None:
+        if find_reference(goal_map, header, header.old) is None:
+            raise SlotChanged(f"{MAP_NAME} no longer has {header.old!r} at {place_of(header)}")
+        return None
+    return commit_record(store, record, thorough=False)
+
+
+def _committed(store: Store, record: Record, map_file: MapFile) -> Committed:
+    header, file = record.header, record.contents.file
+    return Committed(
+        tx=header.tx,
+        goal=header.goal,
+        slot=header.slot,
+        index=header.index,
+        old_file=header.old,
+        file=file,
+        component_path=os.path.join(store.root_path, *header.folder.split("/"), *file.split("/")),
+        map_path=os.path.join(store.root_path, MAP_NAME),
+        map_changed=header.naming == "autogen",
+        key=header.key,
+        warnings=tuple(map_file.warnings),
+    )
+
+
+def with_reference(text: str, header: Header, old: str, new: str) -> str | None:
+    """Return `text` with the reference `old` of the header's slot being `new`; None where it is; raise SlotChanged."""
+    goal_map = parse(text)
+    if find_reference(goal_map, header, new):
+        return None
+    reference = find_reference(goal_map, header, old)
+    if reference is None:
+        raise SlotChanged(f"{MAP_NAME} no longer has {old!r} at {place_of(header)}")
+    return apply(text, [reference_edit(goal_map, reference, new)])
+
+
+# -- the component
+def publish_component(store: Store, record: Record, map_file: MapFile, *, thorough: bool) -> None:
+    """Bring the component into its folder, whole and durably (I2), never over another (I9).
+
+    The map must have the old or the new reference; otherwise, or where a file of the same name has another text,
+    SlotChanged is raised.
+    """
+    header, text = record.header, record.contents.text or b""
+    map_file.settle(header.tx)  # first: what the map seems to say may be half of an exchange
+    goal_map = parse(map_file.read().text)
+    is_named = header.naming == "autogen" and find_reference(goal_map, header, record.contents.file) is not None
+    if not is_named and find_reference(goal_map, header, header.old) is None:
+        raise SlotChanged(f"{MAP_NAME} no longer has {header.old!r} at {place_of(header)}")
+    may_rename = header.naming == "autogen" and not is_named
+    while True:
+        path, name = _split(header, record.contents.file)
+        with enter(store.root, path, make=True, thorough=thorough) as folder:
+            if _publish(folder, name, header.tx, text, careful=may_rename):
+                return
+            if not may_rename:
+                raise SlotChanged(f"{header.folder}/{record.contents.file} exists by now, with another text")
+            taken = _taken_names(folder)
+        record.take_name(autogen_file(header.slot, header.goal[-1], name_taker(taken, goal_map, header.folder)))
+
+
+def _publish(folder: Folder, name: str, tx: str, text: bytes, *, careful: bool) -> bool:
+    """Give the text its name in the folder; False where something else has it (for the `careful`: or its like)."""
+    temporary = f".goalmap.{tx}.tmp"
+    there = _what_is_there(folder, name, text, careful=careful)
+    if there == "nothing":
+        write_whole(folder, temporary, text, mode=0o666)
+        if not folder.move_new(temporary, name):
+            there = _what_is_there(folder, name, text, careful=careful)
+    folder.unlink(temporary)  # of this run, or of one that was killed
+    if there == "other":
+        return False
+    folder.sync()  # the component's name must be durable before the map has it (I2)
+    return True
+
+
+def _what_is_there(folder: Folder, name: str, text: bytes, *, careful: bool) -> Literal["nothing", "same", "other"]:
+    if folder.lstat(name) is not None:
+        try:
+            return "same" if read_regular(folder, name, cap_bytes=COMPONENT_CAP_BYTES) == text else "other"
+        except OSError:
+            return "other"  # a link, a folder, a FIFO, or nothing that we may read: not ours
+    if careful and same_for_some_systems(name) in _taken_names(folder):
+        return "other"
+    return "nothing"
+
+
+def _taken_names(folder: Folder) -> set[str]:
+    return {same_for_some_systems(name) for name in folder.names()}
+
+
+def name_taker(taken: set[str], goal_map: GoalMap, folder: str) -> Callable[[str], bool]:
+    """Return a test of names for a new component: taken by a file, by its like on another system, or by a reference."""
+    return lambda name: same_for_some_systems(name) in taken or bool(users_of(goal_map, folder, name))
+
+
+def _split(header: Header, file: str) -> tuple[str, str]:
+    return os.path.split(os.path.join(*header.folder.split("/"), *file.split("/")))
+
+
+def remove_component(store: Store, header: Header, file: str, sha256: str, *, keep: bool = False) -> None:
+    """Remove a component, durably, if it still is the text we wrote.
+
+    It is renamed before it is looked at, so that what an editor writes at that moment is seen and put back. `keep` only
+    puts it back, where an earlier run died in between.
+    """
+    path, name = _split(header, file)
+    temporary = f".goalmap.{header.tx}.tmp"
+    try:
+        folder = enter(store.root, path)
+    except FileNotFoundError:
+        return
+    with folder:
+        if folder.lstat(temporary) is None:
+            data = _read_or_none(folder, name)
+            if keep or data is None or digest(data) != sha256:
+                return
+            folder.replace(name, folder, temporary)
+        data = _read_or_none(folder, temporary)
+        if not keep and data is not None and digest(data) == sha256:
+            folder.unlink(temporary)
+        elif not folder.move_new(temporary, name):
+            folder.replace(temporary, store.parked, f"{header.tx}.{name}")  # and somebody made another one by now
+            store.parked.sync()
+        folder.sync()  # else a power cut brings back what was said to be gone (I3)
+
+
+def _read_or_none(folder: Folder, name: str) -> bytes | None:
+    try:
+        return read_regular(folder, name, cap_bytes=COMPONENT_CAP_BYTES)
+    except OSError:
+        return None
+
+
+def _forget_old_receipts(store: Store) -> None:
+    for name in record_names(store.receipts)[:-RECEIPTS_KEPT]:
+        store.receipts.unlink(name)  # no fsync: one too many does no harm

@@ -1,0 +1,76 @@
+"""What can go wrong in a commit, for the user: each error says what is where, and the next step."""
+
+from __future__ import annotations
+
+import errno
+from typing import ClassVar
+
+
+class CommitError(Exception):
+    """A commit did not come about. `str()` is a message with the next step; `exit_code` is the command line's."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class Refused(CommitError):
+    """Nothing was paid for and nothing was changed."""
+
+
+class SavedElsewhere(CommitError):
+    """The text could not be kept in the library. It is in `path`, or nowhere but in `text` where `path` is None."""
+
+    exit_code = 74
+
+    def __init__(self, message: str, *, text: str, path: str | None) -> None:
+        super().__init__(message)
+        self.text = text
+        self.path = path
+
+
+class NotCommitted(CommitError):
+    """The text is safe in the library's journal; the map does not (surely) name it yet."""
+
+    exit_code = 75
+
+
+class Conflict(CommitError):
+    """The map no longer has what the text was written for. The text is kept in the file `parked`."""
+
+    exit_code = 76
+
+    def __init__(self, message: str, *, parked: str) -> None:
+        super().__init__(message)
+        self.parked = parked
+
+
+class SlotChanged(Exception):  # no error yet: it becomes a Conflict once the text is parked
+    """The place in the map, or the component's, now holds something else. The message completes "Not committed: "."""
+
+
+class Unreadable(Exception):  # becomes Refused or NotCommitted, by whether something was paid for
+    """The map is not a whole, valid JSON file now. The message says why and what to do."""
+
+
+_SAID = {
+    errno.ENOSPC: "the disk is full; make room",
+    errno.EDQUOT: "your disk quota is used up; make room",
+    errno.EACCES: "permission denied; check who may write here",
+    errno.EPERM: "the system does not allow it; check who owns the file",
+    errno.EROFS: "the file system is read-only",
+    errno.EIO: "the disk reports an error; check it before you go on",
+    errno.ELOOP: "a link is in the way, which Goalmap does not follow; remove it",
+    errno.ENOTDIR: "a link or a file is in a folder's place; remove it",
+    errno.EISDIR: "a folder is in a file's place; remove it",
+    errno.EBUSY: "the file is mounted by itself and cannot be replaced in one step; mount its folder instead",
+    errno.EXDEV: "the file is mounted by itself and cannot be replaced in one step; mount its folder instead",
+    errno.ENAMETOOLONG: "the name is too long for this file system",
+    errno.ENOLCK: "the file system has no locks; enable them, or work on a local copy",
+    errno.EMFILE: "too many open files; close some programs",
+}
+
+
+def explain(error: OSError) -> str:
+    """Return what `error` means, where, and what to do about it, as half a sentence."""
+    said = _SAID.get(error.errno or 0, (error.strerror or str(error) or "input/output error").lower())
+    where = error.filename
+    return f"{said} ({where!s})" if where else said

@@ -1,0 +1,315 @@
+"""Records: what a transaction is about, and the text it was paid for, in `.goalmap/journal/<tx>.gmj`.
+
+A record is a line that says so and then frames, only ever appended:
+
+    H  the header, as JSON: written when the record is made, before anything is paid for
+    C  a piece of what the model writes
+    R  start over: the pieces so far belong to an attempt that was given up
+    F  the text that was accepted, with its size and SHA-256, in one write: from its fsync on the text is safe (I4)
+    N  the component had to take another name
+    B  the component is published and the map is changed through an editor's buffer
+
+Each frame carries its length and CRC-32; reading stops at the first that is not whole. The file is preallocated, so NUL
+bytes follow the last frame. Its first byte is only there to be locked: on Windows others cannot read a locked byte.
+Whoever made a record holds its lock until done with it; a record that can be locked has lost its owner.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import stat
+import time
+import zlib
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from goalmap.core.naming import COMPONENTS, unsafe_reason
+from goalmap.files import os_layer
+from goalmap.files.os_layer import CREATE_NEW, READ, READ_WRITE
+from goalmap.files.store import digest
+
+if TYPE_CHECKING:
+    from goalmap.files.os_layer import Folder
+
+Kind: TypeAlias = Literal["generate", "undo", "edit"]
+
+_START = b"\nGOALMAP JOURNAL 1\n"
+_RESERVED_BYTES = 64 << 10  # a long component twice: its pieces, and the text as accepted
+_CAP_BYTES = 64 << 20
+_LOCK_WAIT_S = 1.0
+_NAME = re.compile(r"[0-9a-f]{24}\.gmj\Z")
+_FRAME = re.compile(rb"([HCRFNB]) ([0-9a-f]{8}) ([0-9a-f]{8})\n")
+_TX = re.compile(r"[0-9a-f]{24}\Z")
+
+
+class Damaged(Exception):  # never leaves this package: a damaged record is reported as pending
+    """A record that is not ours, or not of this version, or not safe to act on."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a transaction is about. Paths are relative to the library; `folder` is that of the component.
+
+    For `generate`, `old` is the reference as the map has it now, and `file` the one it is to have. For `undo` the same
+    the other way round: `old` is the generated name that the map has, `file` what it had before, and `component` and
+    `sha256` tell which file goes. For `edit` only `tx` counts: temporary files carry it.
+    """
+
+    tx: str
+    kind: Kind
+    root: str
+    goal: tuple[str, ...] = ()
+    slot: str = ""
+    index: int | None = None
+    old: str = ""
+    file: str = ""
+    folder: str = ""
+    naming: Literal["autogen", "referenced"] = "autogen"
+    key: str = ""
+    component: str = ""
+    sha256: str = ""
+    receipt: str = ""
+
+
+@dataclass
+class Contents:
+    """What could be read of a record. `text` is None until the accepted text is whole."""
+
+    header: Header | None = None
+    raw: bytes = b""
+    text: bytes | None = None
+    file: str = ""
+    is_buffered: bool = False
+    has_lost_text: bool = False
+    end_offset: int = len(_START)
+    _pieces: list[bytes] = field(default_factory=list)
+
+
+def new_tx() -> str:
+    """Return an identifier that sorts by time."""
+    return f"{time.time_ns():016x}{os.urandom(4).hex()}"
+
+
+def record_names(folder: Folder) -> list[str]:
+    """Return the names of the records in `folder`, oldest first. Other files there are none of ours."""
+    return [name for name in folder.names() if _NAME.match(name)]
+
+
+def _frame(kind: bytes, payload: bytes) -> bytes:
+    return b"%s %08x %08x\n%s\n" % (kind, len(payload), zlib.crc32(kind + payload), payload)
+
+
+def parse(data: bytes) -> Contents:
+    """Read the bytes of a record; raise Damaged for what is not one, or asks for what no record of ours asks for."""
+    found = Contents()
+    if not data.startswith(_START):
+        if not _START.startswith(data.rstrip(b"\0")):
+            raise Damaged("it is not a record of this version of Goalmap")
+        return found  # its maker died before the first write was whole
+    offset = len(_START)
+    while match := _FRAME.match(data, offset):
+        kind, length = match[1], int(match[2], 16)
+        payload = data[match.end() : match.end() + length]
+        end = match.end() + length + 1
+        if len(payload) != length or data[end - 1 : end] != b"\n" or zlib.crc32(kind + payload) != int(match[3], 16):
+            break
+        try:
+            _take(found, kind, payload)
+        except (ValueError, TypeError, KeyError) as error:
+            raise Damaged("a part of it cannot be read") from error
+        found.end_offset = offset = end
+    if found.text is None and re.search(rb"(?:^|\n)[CF] [0-9a-f]{8} [0-9a-f]{8}\n", data[offset:]):
+        found.has_lost_text = True
+    found.raw = b"".join(found._pieces)  # noqa: SLF001 - our own
+    return found
+
+
+def _take(found: Contents, kind: bytes, payload: bytes) -> None:
+    if kind == b"H":
+        found.header = _header(payload)
+        found.file = found.header.file
+    elif kind == b"C":
+        found._pieces.append(payload)  # noqa: SLF001 - our own
+    elif kind == b"R":
+        found._pieces.clear()  # noqa: SLF001 - our own
+    elif kind == b"F":
+        said, _, text = payload.partition(b"\n")
+        if json.loads(said) == {"size": len(text), "sha256": digest(text)}:
+            found.text = text
+    elif kind == b"N":
+        found.file = _safe_file(payload.decode())
+    else:
+        found.is_buffered = True
+
+
+def _header(payload: bytes) -> Header:
+    """Return the header in `payload`, checked as if a stranger had written it: a repository may bring one."""
+    values: dict[str, Any] = json.loads(payload)
+    header = Header(**{**values, "goal": tuple(values["goal"])})
+    texts = (
+        header.root,
+        header.slot,
+        header.old,
+        header.file,
+        header.folder,
+        header.key,
+        header.component,
+        *header.goal,
+    )
+    if not all(isinstance(text, str) for text in texts) or not isinstance(header.index, int | None):
+        raise Damaged("its header has values of the wrong kind")
+    if (
+        not _TX.match(header.tx)
+        or header.kind not in ("generate", "undo", "edit")
+        or (header.receipt and not _TX.match(header.receipt))
+    ):
+        raise Damaged("its header is not one of ours")
+    if header.kind != "edit" and (not header.folder.startswith(f"{COMPONENTS}/") or unsafe_reason(header.folder)):
+        raise Damaged("its component lies outside of the library")
+    _safe_file(header.component if header.kind == "undo" else header.file or "-")
+    return header
+
+
+def _safe_file(file: str) -> str:
+    if unsafe_reason(file):
+        raise Damaged("its component's name is not safe")
+    return file
+
+
+class Record:
+    """A record whose lock we hold. Its methods raise OSError."""
+
+    def __init__(self, folder: Folder, name: str, fd: int, contents: Contents) -> None:
+        self.folder = folder
+        self.name = name
+        self.contents = contents
+        self._fd: int | None = fd
+        self._unwritten = b""
+
+    @property
+    def header(self) -> Header:
+        """What it is about; to be asked only of records that have one."""
+        if self.contents.header is None:
+            raise Damaged("it has no header")
+        return self.contents.header
+
+    @property
+    def path(self) -> str:
+        """Where it is, for messages."""
+        return os.path.join(self.folder.path, self.name)
+
+    @classmethod
+    def create(cls, folder: Folder, header: Header) -> Record:
+        """Make a record, durably, with its disk space already taken; nothing remains of it after an OSError."""
+        name = f"{header.tx}.gmj"
+        fd = folder.open_file(name, CREATE_NEW)
+        record = cls(folder, name, fd, Contents(header=header, file=header.file))
+        try:
+            end_s = time.monotonic() + _LOCK_WAIT_S
+            while not os_layer.try_lock(fd):
+                if time.monotonic() > end_s:
+                    # Cleaned up below like any other failure.
+                    raise OSError(errno.EAGAIN, "somebody holds the new record", record.path)  # noqa: TRY301  # noqa: TRY301 - cleaned up below
+                time.sleep(0.001)
+            os_layer.allocate(fd, _RESERVED_BYTES)
+            frame = _frame(b"H", json.dumps(asdict(header)).encode())
+            os_layer.write_at(fd, _START + frame, 0)
+            record.contents.end_offset = len(_START + frame)
+            os_layer.sync_file(fd)  # a torn header would make everything after it unreadable
+            folder.sync()  # a record that nobody finds after a power cut is no record
+        except BaseException:
+            record.close()
+            folder.unlink(name)
+            raise
+        return record
+
+    @classmethod
+    def load(cls, folder: Folder, name: str) -> Record | None:
+        """Open a record that an earlier run left; None while its owner is alive. Raise Damaged."""
+        fd = folder.open_file(name, READ_WRITE)
+        try:
+            if not stat.S_ISREG(os_layer.file_status(fd).st_mode):
+                raise Damaged("it is not a regular file")  # noqa: TRY301 - closed below
+            if not os_layer.try_lock(fd):
+                os_layer.close(fd)
+                return None
+            contents = parse(_START[:1] + os_layer.read_all(fd, cap_bytes=_CAP_BYTES, offset=1))
+            if contents.header is not None and f"{contents.header.tx}.gmj" != name:
+                raise Damaged("it does not bear its own name")  # noqa: TRY301 - closed below
+            return cls(folder, name, fd, contents)
+        except BaseException:
+            os_layer.close(fd)
+            raise
+
+    def append(self, piece: bytes) -> None:
+        """Add what the model wrote. What cannot be written is kept in memory and tried again with the next piece."""
+        self.contents.raw += piece
+        self._unwritten += piece
+        self._add(_frame(b"C", self._unwritten))
+        self._unwritten = b""
+
+    def restart(self) -> None:
+        """Forget the pieces so far: the model starts over."""
+        self.contents.raw = self._unwritten = b""
+        self._add(_frame(b"R", b""))
+
+    def finish(self, text: bytes) -> None:
+        """Keep the accepted text, durably. After this it is safe (I4)."""
+        said = json.dumps({"size": len(text), "sha256": digest(text)}).encode()
+        fd = self._add(_frame(b"F", said + b"\n" + text))
+        os_layer.sync_file(fd)  # without this a power cut after "written" takes what was paid for
+        if os_layer.file_status(fd).st_nlink == 0:
+            raise OSError(errno.ENOENT, "the record was removed while the model wrote", self.path)
+        self.contents.text = text
+
+    def take_name(self, file: str) -> None:
+        """Note that the component is to be called `file`, durably, before anything of that name exists."""
+        os_layer.sync_file(self._add(_frame(b"N", file.encode())))  # recovery must know which file is ours
+        self.contents.file = file
+
+    def mark_buffered(self) -> None:
+        """Note that the map is being changed through an editor's buffer, durably, before the editor is asked."""
+        os_layer.sync_file(self._add(_frame(b"B", b"")))  # else recovery would change the map behind the editor's back
+        self.contents.is_buffered = True
+
+    def _add(self, frame: bytes) -> int:
+        if self._fd is None:
+            raise OSError(errno.EBADF, "the record is closed", self.path)
+        os_layer.write_at(self._fd, frame, self.contents.end_offset)
+        self.contents.end_offset += len(frame)
+        return self._fd
+
+    def drop(self, *, keep_in: Folder | None = None) -> None:
+        """Take the record out of the journal, durably, and keep it in `keep_in` if given. Needs the map's lock."""
+        self.close()  # first, since Windows neither moves nor removes open files; the map's lock keeps others away
+        if keep_in is None:
+            self.folder.unlink(self.name)
+        elif self.folder.lstat(self.name) is not None:
+            self.folder.replace(self.name, keep_in, self.name)
+        # Only now may "committed" be said: a record that came back would redo what the user then undoes (I8, I10).
+        self.folder.sync()
+
+    def close(self) -> None:
+        """Let go of the record and its lock; it stays where it is."""
+        if self._fd is not None:
+            os_layer.close(self._fd)
+            self._fd = None
+
+
+def peek(folder: Folder, name: str) -> Contents | None:
+    """Read a record without its lock, whoever holds it; None where it cannot be read."""
+    try:
+        fd = folder.open_file(name, READ)
+    except OSError:
+        return None
+    try:
+        if not stat.S_ISREG(os_layer.file_status(fd).st_mode):
+            return None
+        return parse(_START[:1] + os_layer.read_all(fd, cap_bytes=_CAP_BYTES, offset=1))
+    except (OSError, Damaged):
+        return None
+    finally:
+        os_layer.close(fd)

@@ -1,0 +1,155 @@
+"""The folder `.goalmap` beside the map: its lock, its journal, what was parked, and receipts.
+
+.goalmap/.gitignore       "*"; written last, so its presence says that all of this is durable
+.goalmap/lock             the lock of the map, see `locked`
+.goalmap/journal/*.gmj    records of what is under way (journal.py)
+.goalmap/receipts/*.gmj   records of the last commits, for undo
+.goalmap/parked/          texts that found no place in the library
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from goalmap.files import os_layer
+from goalmap.files.os_layer import OPEN_OR_CREATE, Folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STATE = ".goalmap"
+JOURNAL = "journal"
+PARKED = "parked"
+RECEIPTS = "receipts"
+_LOCK = "lock"
+_MARK = ".gitignore"
+_POLL_S = 0.004
+
+
+class LockBusy(Exception):  # becomes Refused or NotCommitted, by whether something was paid for
+    """Another process worked in the library for the whole of the time that we were ready to wait."""
+
+    def __init__(self) -> None:
+        super().__init__("another Goalmap is at work in this library; try again when it is done")
+
+
+class Store:
+    """The library's folder and its `.goalmap`, open. Made by `locked`."""
+
+    def __init__(self, root_path: str, stack: ExitStack) -> None:
+        self.root = stack.enter_context(Folder.open(root_path))
+        self._stack = stack
+
+    def enter(self, folder: Folder) -> Folder:
+        """Have `folder` closed together with this store."""
+        return self._stack.enter_context(folder)
+
+    def open_state(self) -> None:
+        """Open `.goalmap` and its folders; make them where they, or the mark that they are durable, are missing."""
+        self.root.make(STATE, 0o700)
+        self.state = self.enter(self.root.child(STATE))
+        mark = self.state.lstat(_MARK)
+        if mark is None or mark.st_size == 0:
+            for name in (JOURNAL, PARKED, RECEIPTS):
+                self.state.make(name, 0o700)
+            # A record that is durable in a folder that is not would be lost with it (I4, I5).
+            self.state.sync()
+            self.root.sync()
+            fd = self.state.open_file(_MARK, OPEN_OR_CREATE)
+            try:
+                os_layer.write_at(fd, b"*\n", 0)
+            finally:
+                os_layer.close(fd)
+        self.journal = self.subfolder(JOURNAL)
+        self.parked = self.subfolder(PARKED)
+        self.receipts = self.subfolder(RECEIPTS)
+
+    @property
+    def root_path(self) -> str:
+        """The library's folder, as it was given."""
+        return self.root.path
+
+    def subfolder(self, name: str) -> Folder:
+        """Open a folder of `.goalmap`, making it anew if somebody removed it."""
+        if self.state.make(name, 0o700):
+            self.state.sync()  # as in `open_state`
+        return self.enter(self.state.child(name))
+
+
+@contextmanager
+def locked(root_path: str, *, timeout_s: float) -> Iterator[Store]:
+    """Open the library at `root_path` and hold its lock; raise LockBusy after `timeout_s`.
+
+    The lock is released by the death of its holder. Its file stays: removing it would let two processes each lock a
+    file of their own. Should somebody else remove it (`git clean`), whoever got the lock of the removed file
+    starts over.
+    """
+    end_s = time.monotonic() + timeout_s
+    while True:
+        with ExitStack() as stack:
+            store = Store(root_path, stack)
+            store.open_state()
+            fd = store.state.open_file(_LOCK, OPEN_OR_CREATE)
+            stack.callback(os_layer.close, fd)  # which releases the lock; last in, so first out
+            while not os_layer.try_lock(fd):
+                if time.monotonic() >= end_s:
+                    raise LockBusy
+                # Constant and short: backing off starves whoever has waited longest.
+                time.sleep(_POLL_S + _POLL_S * (time.monotonic_ns() % 1000) / 1000)
+            with store.root.child(STATE) as fresh:
+                there = fresh.lstat(_LOCK)
+            if there is not None and os.path.samestat(there, os_layer.file_status(fd)):
+                yield store
+                return
+
+
+def has_records(root_path: str) -> bool:
+    """Whether records may wait for the library at `root_path`: two looks at the disk, at every server start."""
+    if _has_entries(os.path.join(root_path, STATE, JOURNAL)):
+        return True
+    return os_layer.exists(fallback_home()) and _has_entries(fallback_folder(root_path))
+
+
+def _has_entries(path: str) -> bool:
+    try:
+        with Folder.open(path) as folder:
+            return bool(folder.names())
+    except OSError:
+        return False
+
+
+def fallback_home() -> str:
+    """Return where texts are saved that found no place in their library: in the user's own state folder."""
+    home = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+    return os.path.join(home, "goalmap", "saved")
+
+
+def fallback_folder(root_path: str) -> str:
+    """Return the folder below `fallback_home` that belongs to the library at `root_path`."""
+    return os.path.join(fallback_home(), digest(os.fsencode(os_layer.resolve(root_path)))[:16])
+
+
+def open_fallback(root_path: str) -> Folder:
+    """Open `fallback_folder`, making it, durably, where it is missing."""
+    path = fallback_folder(root_path)
+    above, missing = path, []
+    while not os_layer.exists(above):
+        above, name = os.path.split(above)
+        missing.append(name)
+    folder = Folder.open(above)
+    for name in reversed(missing):
+        with folder as parent:
+            parent.make(name, 0o700)
+            parent.sync()
+            folder = parent.child(name)
+    return folder
+
+
+def digest(data: bytes) -> str:
+    """Return the SHA-256 of `data` in hexadecimal."""
+    import hashlib  # 4 ms that a server start does not need
+
+    return hashlib.sha256(data).hexdigest()

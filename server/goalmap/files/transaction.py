@@ -1,0 +1,437 @@
+"""The commit of a generated component: two files changed as one, and nothing that was paid for lost.
+
+Whatever happens (a kill, a full disk, a power cut, another editor, a git checkout), these hold:
+
+I1   The map on disk is byte for byte an old or a new whole version. Never torn, never missing.
+I2   The map never names a generated component that is not on disk in full.
+I3   After recovery nothing of ours is left behind: no orphan, no temporary file, no record.
+I4   Once the model's text has arrived it is in the library after recovery, or readable where the message said. A text
+     that was cut short is parked as partial.
+I5   One request per description: a retry, a second click, a restart after a crash find the record, and do not call the
+     model again.
+I6   Mode, owner and link of the map survive; the edit changes one string and no other byte.
+I7   No update is lost: commits at the same time, and what editors and git write between our read and our rename,
+     survive in the map, or (never silently) among the parked files.
+I8   "Committed" is said only after the last fsync; what was said to be committed survives a power cut.
+I9   A component of the user's is never overwritten, nor a file outside the library written.
+I10  Recovery is idempotent and may be killed anywhere; it never redoes what the user has undone.
+
+What is on disk, step by step. Recovery goes on from any of these states, and what it does is on the right:
+
+    (nothing)
+      | begin:   1 lock, recover   2 refuse while it is free   3 record, fsync; journal/, fsync; unlock
+      v
+    EMPTY record  ------------------------------------------------------------------------->  dropped
+      | append, restart:   4 pieces, as the model writes
+      v
+    PARTIAL record  ----------------------------------------------------------------------->  parked as partial
+      | finish:  the accepted text in one write, fsync                          (from here I4)
+      v
+    COMPLETE record  <-- commit starts here, under the lock, and so does recovery -->  committed, or (conflict) parked
+      | commit:  5 the map is read again: the reference must be the old one, or already ours
+      |          6 component: temporary file, fsync; its name, never over another; folder, fsync
+      |          7 map: temporary file, fsync; compared, exchanged, looked at; folder, fsync   (THE COMMIT POINT)
+      |          8 record to receipts/; journal/, fsync                         (from here I8)
+      v
+    COMMITTED, with a receipt  ---- undo ---->  the same backwards, with a record of its own (undo.py)
+
+In an editor whose map is not saved, `publish_component` does 5 and 6 and marks the record BUFFERED; the editor's buffer
+takes the edit, and `settle` does 8 once the map on disk has it. Until then recovery leaves the record, and offers it.
+
+Eight fsyncs in all, each justified where it is called: record, journal/; record; component, its folder; map, its
+folder; journal/. After an fsync has failed it is not repeated (the kernel may have dropped the bytes and say yes the
+second time), and "committed" is not said.
+
+Steps 5 to 8 are in commit.py, what files must survive in atomic.py, what each system can do in os_layer.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import stat
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from goalmap.core.edits import reference_value
+from goalmap.core.goal_map import parse
+from goalmap.core.naming import (
+    COMPONENTS,
+    MAP_NAME,
+    autogen_file,
+    folder_of,
+    same_for_some_systems,
+    unsafe_reason,
+    unsafe_slot_reason,
+)
+from goalmap.files import os_layer, safe_open
+from goalmap.files.atomic import MapFile
+from goalmap.files.commit import Committed, commit_record, name_taker, publish_component, settle_record
+from goalmap.files.errors import Conflict, NotCommitted, Refused, SavedElsewhere, SlotChanged, Unreadable, explain
+from goalmap.files.journal import Damaged, Header, Record, new_tx, peek, record_names
+from goalmap.files.recovery import park, recover_locked
+from goalmap.files.store import LockBusy, Store, digest, locked, open_fallback
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from goalmap.core.goal_map import GoalPath
+    from goalmap.files.recovery import RecoveryReport
+
+LOCK_WAIT_S = 20.0
+
+
+@dataclass(frozen=True)
+class SlotRequest:
+    """A component to generate: for the reference `file`, which the map holds now and which names nothing.
+
+    `naming`: `autogen` makes a new file and has the map name it; `referenced` makes the file that the map names.
+    """
+
+    map_path: str
+    goal: GoalPath
+    slot: str
+    index: int | None
+    file: str
+    description: str
+    naming: Literal["autogen", "referenced"] = "autogen"
+
+    @property
+    def root(self) -> str:
+        """The library's folder."""
+        return os.path.dirname(os.path.abspath(self.map_path))
+
+    @property
+    def key(self) -> str:
+        """What makes two requests the same one (I5). The description itself is kept nowhere."""
+        words = [self.goal, self.slot, self.index, self.file, self.naming, self.description]
+        return digest(json.dumps(words).encode())[:24]
+
+
+@dataclass(frozen=True)
+class AlreadyDone:
+    """An earlier run was paid for this very request; recovery has committed it, or it was committed all along."""
+
+    result: Committed
+
+
+def begin(request: SlotRequest, *, lock_timeout_s: float = LOCK_WAIT_S) -> Generation | AlreadyDone:
+    """Do steps 1 to 3; raise Refused, while it is free, if the text could not be committed.
+
+    NotCommitted is raised where an earlier answer to this request is kept, but cannot be committed now.
+    """
+    try:
+        if os.path.basename(request.map_path) != MAP_NAME:
+            raise Refused(f"A map is called {MAP_NAME}; this is {request.map_path!r}.")
+        with locked(request.root, timeout_s=lock_timeout_s) as store:
+            report = recover_locked(store)
+            done = _done_before(store, request, report)
+            if done is not None:
+                return AlreadyDone(done)
+            header = _plan(store, request)
+            _refuse_if_under_way(request, header, report)
+            return Generation(request, Record.create(store.journal, header), report)
+    except LockBusy as error:
+        raise Refused(f"Nothing was generated: {error}.") from error
+    except (SlotChanged, Unreadable) as error:
+        raise Refused(f"Nothing was generated: {error}.") from error
+    except OSError as error:
+        raise Refused(f"Nothing was generated: {explain(error)}.") from error
+
+
+def _done_before(store: Store, request: SlotRequest, report: RecoveryReport) -> Committed | None:
+    """Return the commit of this very request, if there was one and the map still has it."""
+    for committed in report.finished:
+        if committed.key == request.key:
+            return committed
+    for waiting in report.pending:
+        if waiting.key == request.key and not waiting.has_owner:
+            raise NotCommitted(
+                f"The answer to this request is kept, and not paid for again, but not committed: {waiting.reason}. "
+                "Save the map or see to the reason, then run `goalmap recover`."
+            )
+    for name in reversed(record_names(store.receipts)):
+        contents = peek(store.receipts, name)
+        if contents is None or contents.header is None or contents.header.key != request.key:
+            continue
+        header, file = contents.header, contents.file
+        path, base = os.path.split(os.path.join(*header.folder.split("/"), *file.split("/")))
+        with contextlib.suppress(OSError), MapFile(store) as map_file:
+            named = reference_value(map_file.read().text, header.goal, header.slot, header.index)
+            with safe_open.enter(store.root, path) as folder:
+                if named == file and folder.lstat(base) is not None:
+                    return replace(_result_of(store, header, file), key=header.key)
+    return None
+
+
+def _result_of(store: Store, header: Header, file: str) -> Committed:
+    return Committed(
+        tx=header.tx,
+        goal=header.goal,
+        slot=header.slot,
+        index=header.index,
+        old_file=header.old,
+        file=file,
+        component_path=os.path.join(store.root_path, *header.folder.split("/"), *file.split("/")),
+        map_path=os.path.join(store.root_path, MAP_NAME),
+        map_changed=header.naming == "autogen",
+    )
+
+
+def _refuse_if_under_way(request: SlotRequest, header: Header, report: RecoveryReport) -> None:
+    target = f"{header.folder}/{header.file}"
+    for waiting in report.pending:
+        same_place = (waiting.goal, waiting.slot, waiting.index) == (request.goal, request.slot, request.index)
+        if not same_place and waiting.component != target:
+            continue
+        if waiting.has_owner:
+            raise Refused("This component is being generated right now. Wait for it to end, or cancel it.")
+        raise Refused(
+            f"An earlier answer for this reference waits to be committed ({waiting.reason}). "
+            "Finish or discard it first: `goalmap recover`."
+        )
+
+
+# -- step 2: everything that would make the commit fail is better found out now
+def _plan(store: Store, request: SlotRequest) -> Header:
+    with MapFile(store) as map_file:
+        state = map_file.read()
+        _refuse_unwritable_map(map_file, state.status)
+    now = reference_value(state.text, request.goal, request.slot, request.index)
+    if now != request.file:
+        said = "this reference" if now is None else f"{request.file!r} there, but {now!r}"
+        raise Refused(f"{MAP_NAME} on disk does not have {said}. Save it, then ask again.")
+    reason = unsafe_slot_reason(request.slot)
+    if reason:
+        raise Refused(f"The slot's name {request.slot!r} {reason}: it can have no folder. Rename the slot.")
+    folder = folder_of(request.slot, _component_folders(store))
+    goal_map = parse(state.text)
+    if request.naming == "referenced":
+        reason = unsafe_reason(request.file)
+        if reason:
+            raise Refused(f"{request.file!r} {reason}. Change the reference, or generate under a new name.")
+    taken = _refuse_existing(store, folder, request)
+    reserved = {same_for_some_systems(name) for name in _reserved_names(store, folder)}
+    file = request.file
+    if request.naming == "autogen":
+        file = autogen_file(request.slot, request.goal[-1], name_taker(taken | reserved, goal_map, folder))
+    return Header(
+        tx=new_tx(),
+        kind="generate",
+        root=store.root_path,
+        goal=request.goal,
+        slot=request.slot,
+        index=request.index,
+        old=request.file,
+        file=file,
+        folder=folder,
+        naming=request.naming,
+        key=request.key,
+    )
+
+
+def _refuse_unwritable_map(map_file: MapFile, status: os.stat_result) -> None:
+    if not status.st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH) or not map_file.folder.is_writable(
+        map_file.name
+    ):
+        raise Refused(f"{MAP_NAME} is read-only. Make it writable, then ask again.")
+    if not map_file.folder.is_writable():
+        raise Refused(f"The folder of {MAP_NAME} is read-only. Make it writable, then ask again.")
+    if not os_layer.may_keep_looks(status):
+        raise Refused(
+            f"{MAP_NAME} belongs to another user, and would not any more. Ask its owner, or copy the library."
+        )
+    around = map_file.folder.lstat(".")
+    if around is not None and around.st_dev != status.st_dev:
+        raise Refused(f"{MAP_NAME} is mounted by itself and cannot be replaced in one step. Mount its folder instead.")
+
+
+def _component_folders(store: Store) -> set[str]:
+    try:
+        with safe_open.enter(store.root, COMPONENTS) as folder:
+            return {f"{COMPONENTS}/{name}" for name in folder.names()}
+    except FileNotFoundError:
+        return set()
+
+
+def _refuse_existing(store: Store, folder: str, request: SlotRequest) -> set[str]:
+    """Return the folded names in the folder; refuse where the component exists, or its folder could not be written."""
+    path = os.path.join(*folder.split("/"))
+    if request.naming == "referenced":
+        path = os.path.join(path, *request.file.split("/")[:-1])
+    nearest, is_there = safe_open.nearest(store.root, path)
+    with nearest:
+        if not nearest.is_writable():
+            raise Refused(f"The folder {nearest.path} is read-only. Make it writable, then ask again.")
+        taken = {same_for_some_systems(name) for name in nearest.names()} if is_there else set()
+    if unsafe_reason(request.file) is None:
+        parent, name = os.path.split(os.path.join(*folder.split("/"), *request.file.split("/")))
+        nearest, is_there = safe_open.nearest(store.root, parent)
+        with nearest:
+            if is_there and nearest.lstat(name) is not None:
+                raise Refused(f"{folder}/{request.file} exists: there is nothing to generate.")
+        if request.naming == "referenced" and same_for_some_systems(name) in taken:
+            raise Refused(
+                f"{folder} has a file whose name differs from {name!r} only in case. Use that one, or rename it."
+            )
+    return taken
+
+
+def _reserved_names(store: Store, folder: str) -> Iterator[str]:
+    """Give the names that generations under way have for their components."""
+    for name in record_names(store.journal):
+        contents = peek(store.journal, name)
+        if contents is not None and contents.header is not None and contents.header.folder == folder:
+            yield contents.file
+
+
+class Generation:
+    """A generation that is paid for: its text is kept as it comes, and committed at the end.
+
+    All methods are synchronous, and to be called from one thread at a time. The map's lock is held only in `commit`,
+    `publish_component`, `settle` and `abandon`.
+    """
+
+    def __init__(self, request: SlotRequest, record: Record, report: RecoveryReport) -> None:
+        self.request = request
+        self.recovery = report  # what was found and finished on the way in
+        self.tx = record.header.tx
+        self._record = record
+
+    @property
+    def file(self) -> str:
+        """The reference that the map is to have. A commit may find the name taken, and say another."""
+        return self._record.contents.file
+
+    @property
+    def component_path(self) -> str:
+        """Where the component is to be."""
+        return os.path.join(self.request.root, *self._record.header.folder.split("/"), *self.file.split("/"))
+
+    # -- step 4
+    def append(self, chunk: str) -> None:
+        """Keep a piece of what the model writes. A disk that will not have it is no reason to stop: `finish` tells."""
+        with contextlib.suppress(OSError):
+            self._record.append(chunk.encode("utf-8", "replace"))
+
+    def restart(self) -> None:
+        """Forget the pieces so far: the model is asked again."""
+        with contextlib.suppress(OSError):
+            self._record.restart()
+
+    def finish(self, text: str) -> None:
+        """Keep the accepted text, durably: from here on it is safe. Raises SavedElsewhere, and then this is over."""
+        data = text.encode("utf-8", "replace")
+        try:
+            self._record.finish(data)
+        except OSError as error:
+            self._save_elsewhere(data, text, error)
+
+    def _save_elsewhere(self, data: bytes, text: str, reason: OSError) -> None:
+        try:
+            with open_fallback(self.request.root) as folder:
+                saved = Record.create(folder, self._record.header)
+                with contextlib.closing(saved):
+                    saved.finish(data)
+        except OSError as error:
+            # The record may hold the text in spite of the error, so it stays for recovery to look at.
+            self._record.close()
+            raise SavedElsewhere(
+                f"The text could be saved nowhere ({explain(reason)}; {explain(error)}). It follows; keep it.",
+                text=text,
+                path=None,
+            ) from error
+        # Recovery would find two records of one text, which do no harm, but would puzzle.
+        with contextlib.suppress(OSError, LockBusy), locked(self.request.root, timeout_s=LOCK_WAIT_S) as store:
+            self._record.folder = store.journal
+            self._record.drop()
+        self._record.close()
+        raise SavedElsewhere(
+            f"The text is saved in {saved.path}, since the library could not take it: {explain(reason)}. "
+            "Then run `goalmap recover`.",
+            text=text,
+            path=saved.path,
+        ) from reason
+
+    # -- steps 5 to 8
+    def commit(self, *, lock_timeout_s: float = LOCK_WAIT_S) -> Committed:
+        """Commit what `finish` kept. Raises NotCommitted (the record stays for recovery) or Conflict (parked)."""
+        with self._committing(lock_timeout_s) as (store, thorough):
+            try:
+                return commit_record(store, self._record, thorough=thorough)
+            except SlotChanged as error:
+                raise self._conflict(store, error) from error
+
+    def publish_component(self, *, lock_timeout_s: float = LOCK_WAIT_S) -> str:
+        """Publish the component alone, durably, for a map whose edit goes through an editor; return its reference.
+
+        The record stays until `settle`. Errors as for `commit`.
+        """
+        with self._committing(lock_timeout_s, keep_open=True) as (store, thorough):
+            try:
+                with MapFile(store) as map_file:
+                    self._record.mark_buffered()
+                    publish_component(store, self._record, map_file, thorough=thorough)
+            except SlotChanged as error:
+                raise self._conflict(store, error) from error
+        return self.file
+
+    def settle(self, *, lock_timeout_s: float = LOCK_WAIT_S) -> Committed | None:
+        """Drop the record if the map on disk has the new reference by now; else None, and the record stays."""
+        with self._committing(lock_timeout_s, keep_open=True) as (store, _):
+            try:
+                return settle_record(store, self._record)
+            except SlotChanged as error:
+                raise self._conflict(store, error) from error
+
+    def close(self) -> None:
+        """Let go of the record without dropping it: recovery, or the user's quick fix, will see to it."""
+        self._record.close()
+
+    @contextlib.contextmanager
+    def _committing(self, lock_timeout_s: float, *, keep_open: bool = False) -> Iterator[tuple[Store, bool]]:
+        keep = False
+        try:
+            with locked(self.request.root, timeout_s=lock_timeout_s) as store:
+                self._record.folder = store.journal  # the one that is open now
+                # Others that died may have made folders that are not durable yet; recovery sees to them, or else we do.
+                waiting = [pending for pending in recover_locked(store).pending if not pending.has_owner]
+                yield store, bool(waiting)
+                keep = keep_open
+        except LockBusy as error:
+            raise self._not_committed(str(error)) from error
+        except (Unreadable, SlotChanged, Damaged) as error:
+            raise self._not_committed(str(error)) from error
+        except OSError as error:
+            raise self._not_committed(explain(error)) from error
+        finally:
+            if not keep:
+                self._record.close()
+
+    def _not_committed(self, reason: str) -> NotCommitted:
+        return NotCommitted(
+            f"The text is safe in {self._record.path}, but not committed: {reason}. Then run `goalmap recover`."
+        )
+
+    def _conflict(self, store: Store, error: SlotChanged) -> Conflict:
+        parked = park(store, self._record, str(error))
+        return Conflict(f"{error}. Nothing was committed; the text is kept in {parked.path}.", parked=parked.path)
+
+    def abandon(self, *, park_text: bool = True, lock_timeout_s: float = LOCK_WAIT_S) -> str | None:
+        """End a generation that was cancelled or failed; return the file where its text is kept, if there is one.
+
+        Raises nothing: a record that cannot be removed now is recovery's to see to.
+        """
+        contents = self._record.contents
+        try:
+            with locked(self.request.root, timeout_s=lock_timeout_s) as store:
+                self._record.folder = store.journal
+                if park_text and (contents.raw or contents.text is not None):
+                    return park(store, self._record, "it was cancelled").path
+                self._record.drop()
+        except (LockBusy, Unreadable, SlotChanged, Damaged, OSError):
+            return None
+        finally:
+            self._record.close()
+        return None

@@ -1,0 +1,149 @@
+"""Undo of a commit: a transaction of its own, with a record of its own, so that it too is done whole or not at all.
+
+The map first, then the component: in the other order a power cut would leave a map that names nothing (I2).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from goalmap.core.edits import apply, reference_edit
+from goalmap.core.goal_map import parse
+from goalmap.core.naming import MAP_NAME
+from goalmap.files.atomic import MapFile
+from goalmap.files.commit import COMPONENT_CAP_BYTES, find_reference, place_of, remove_component, users_of
+from goalmap.files.errors import NotCommitted, Refused, SlotChanged, Unreadable, explain
+from goalmap.files.journal import Contents, Damaged, Header, Record, new_tx, peek, record_names
+from goalmap.files.safe_open import enter, read_regular
+from goalmap.files.store import LockBusy, digest, locked
+
+if TYPE_CHECKING:
+    from goalmap.files.store import Store
+
+
+@dataclass(frozen=True)
+class UndoResult:
+    """What was undone: the reference `file` is `restored_file` again, and the component is gone."""
+
+    goal: tuple[str, ...]
+    slot: str
+    index: int | None
+    file: str
+    restored_file: str
+    component_path: str
+    map_path: str
+
+
+def undo(root: str, tx: str | None = None, *, lock_timeout_s: float = 20.0) -> UndoResult:
+    """Undo the commit `tx`, or the last one, if neither the reference nor the component has changed since.
+
+    Raises Refused, having changed nothing, or NotCommitted where it is begun and recovery will finish it.
+    """
+    from goalmap.files.recovery import recover_locked  # which in turn finishes undos
+
+    record: Record | None = None
+    try:
+        with locked(root, timeout_s=lock_timeout_s) as store:
+            recover_locked(store)
+            receipt = _receipt(store, tx)
+            header = _check(store, receipt)
+            record = Record.create(store.journal, header)
+            finish_undo(store, record)
+    except LockBusy as error:
+        raise Refused(f"Not undone: {error}.") from error
+    except (SlotChanged, Unreadable, Damaged) as error:
+        raise _failure(record)(f"Not undone: {error}.") from error
+    except OSError as error:
+        raise _failure(record)(f"Not undone: {explain(error)}; then run `goalmap recover`.") from error
+    finally:
+        if record is not None:
+            record.close()
+    return UndoResult(
+        goal=header.goal,
+        slot=header.slot,
+        index=header.index,
+        file=header.old,
+        restored_file=header.file,
+        component_path=os.path.join(root, *header.folder.split("/"), *header.component.split("/")),
+        map_path=os.path.join(root, MAP_NAME),
+    )
+
+
+def _failure(record: Record | None) -> type[Refused | NotCommitted]:
+    return Refused if record is None else NotCommitted
+
+
+def _receipt(store: Store, tx: str | None) -> Contents:
+    names = [f"{tx}.gmj"] if tx else record_names(store.receipts)
+    written_ns = {name: status.st_mtime_ns for name in names if (status := store.receipts.lstat(name))}
+    contents = peek(store.receipts, max(written_ns, key=written_ns.__getitem__)) if written_ns else None
+    if contents is None or contents.header is None or contents.text is None:
+        raise Refused("There is nothing to undo: no commit of Goalmap's is on record here. Use git, or edit the map.")
+    return contents
+
+
+def _check(store: Store, receipt: Contents) -> Header:
+    """Return the header of the undo; raise Refused where something has changed since."""
+    if receipt.header is None or receipt.text is None:
+        raise Refused("There is nothing to undo.")
+    done, file = receipt.header, receipt.file
+    path, name = os.path.split(os.path.join(*done.folder.split("/"), *file.split("/")))
+    with MapFile(store) as map_file:
+        goal_map = parse(map_file.read().text)
+    if find_reference(goal_map, done, file) is None:
+        raise Refused(
+            f"{MAP_NAME} no longer has {file!r} at {place_of(done)}: it was changed since. Nothing was undone."
+        )
+    users = len(users_of(goal_map, done.folder, file))
+    if done.naming == "autogen" and users > 1:
+        raise Refused(f"{file} is used {users} times by now. Remove the other references first. Nothing was undone.")
+    try:
+        with enter(store.root, path) as folder:
+            there = read_regular(folder, name, cap_bytes=COMPONENT_CAP_BYTES)
+    except OSError:
+        there = None
+    if there != receipt.text:
+        raise Refused(f"{done.folder}/{file} was changed since. Nothing was undone; delete it yourself if you want to.")
+    return Header(
+        tx=new_tx(),
+        kind="undo",
+        root=done.root,
+        goal=done.goal,
+        slot=done.slot,
+        index=done.index,
+        old=file,
+        file=done.old,
+        folder=done.folder,
+        naming=done.naming,
+        component=file,
+        sha256=digest(receipt.text),
+        receipt=done.tx,
+    )
+
+
+def finish_undo(store: Store, record: Record) -> str:
+    """Do what the record of an undo says, from wherever an earlier run stopped; return the place in the map.
+
+    If somebody has changed the reference meanwhile, theirs stays, and a component that is in use stays too.
+    """
+    header = record.header
+    with MapFile(store) as map_file:
+        map_file.settle(header.tx)
+        if header.naming == "autogen":
+            map_file.replace(header.tx, lambda text: _without_reference(text, header))
+        users = users_of(parse(map_file.read().text), header.folder, header.component)
+    is_in_use = header.naming == "autogen" and bool(users)
+    remove_component(store, header, header.component, header.sha256, keep=is_in_use)
+    # No fsync of its own: a receipt that came back would be refused, since the map no longer has its reference.
+    store.receipts.unlink(f"{header.receipt}.gmj")
+    record.drop()  # last, and durable before "undone" is said (I10)
+    return place_of(header)
+
+
+def _without_reference(text: str, header: Header) -> str | None:
+    goal_map = parse(text)
+    # The generated name is looked for, not the restored one: a list may hold that twice.
+    reference = find_reference(goal_map, header, header.old)
+    return apply(text, [reference_edit(goal_map, reference, header.file)]) if reference else None
