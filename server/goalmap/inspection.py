@@ -60,7 +60,8 @@ def inspect(
     found += interrupted_findings(goal_map, pending)
     if max_tokens and severities["prompt.over-budget"] != "off":
         found += over_budget_findings(goal_map.goals, library, read, max_tokens)
-    found += template_findings(goal_map.goals, library, read)
+    if library.folder(TEMPLATE_SLOT) in library.folders:
+        found += template_findings(goal_map.goals, library, read)
     if severities["component.unused"] != "off":
         found += unused_findings(goal_map, library)
     return sorted((finding for finding in found if severities[finding.problem.code] != "off"), key=_order)

@@ -17,9 +17,7 @@ _NAMES = ("00_PERSONA.md", "01_PROMPT_TEMPLATE.md")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument(
-        "goal", metavar="GOAL", help="a goal's name, or its path joined by / where the name is ambiguous"
-    )
+    add_goal(parser)
     parser.add_argument("--out", metavar="DIR", required=True, help="where to write; made where it is missing")
     parser.add_argument("--title", metavar="T", help="the title to use instead of the goal's own")
     add_root(parser)

@@ -33,6 +33,12 @@ class Checked:
     library: Library | None
     findings: list[Finding]
 
+    @property
+    def goals(self) -> int:
+        """How many goals there are."""
+        outline = self.goal_map.outline if self.goal_map else None
+        return len(outline.entries) - len(outline.shadowed) if outline else 0
+
     def full_path(self, finding: Finding) -> str:
         """Return the path of the file that `finding` stands in."""
         return os.path.join(self.root, *finding.path.split("/"))
@@ -74,7 +80,7 @@ def as_text(checked: Sequence[Checked], severities: Severities) -> None:
 
 def _summary(checked: Sequence[Checked], severities: Severities) -> str:
     numbers = Counter[str](severities[finding.problem.code] for one in checked for finding in one.findings)
-    goals = count(sum(len(one.goal_map.goals) for one in checked if one.goal_map), "goal")
+    goals = count(sum(one.goals for one in checked), "goal")
     components = count(sum(len(one.library.files) for one in checked if one.library), "component")
     where = f"{goals} and {components}" + (f" of {len(checked)} libraries" if len(checked) > 1 else "")
     if not numbers:
@@ -107,7 +113,7 @@ def as_json(checked: Sequence[Checked], severities: Severities) -> None:
     numbers = Counter(finding["severity"] for finding in findings)
     summary = {
         "libraries": len(checked),
-        "goals": sum(len(one.goal_map.goals) for one in checked if one.goal_map),
+        "goals": sum(one.goals for one in checked),
         "components": sum(len(one.library.files) for one in checked if one.library),
         **{level: numbers[level] for level in ("error", "warning", "information", "hint")},
     }

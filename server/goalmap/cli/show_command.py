@@ -15,9 +15,7 @@ from goalmap.core.text import visible
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument(
-        "goal", metavar="GOAL", help="a goal's name, or its path joined by / where the name is ambiguous"
-    )
+    add_goal(parser)
     add_root(parser)
     parser.add_argument("--tokens", action="store_true", help="say on stderr how many tokens the prompt has")
 
