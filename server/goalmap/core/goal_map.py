@@ -276,6 +276,10 @@ class GoalMap:
                 return Span(line, len(stripped) - 1, len(stripped))
         return Span(0, 0, 0)
 
+    def state_at(self, line: int, column: int) -> State:
+        """Return what stands open before `column` of `line`, and what may come next there."""
+        return scan.scan_line(self.lines[line][:column], self._states[line])[1]
+
     # -- edits -------------------------------------------------------------------------------------------------------
     def replace_lines(self, first: int, end: int, new_lines: list[str]) -> tuple[GoalMap, Change]:
         """Return the map with lines `first` to `end` (exclusive) replaced, and what was scanned anew.

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 KEY: Final = 0
 STRING: Final = 1
@@ -150,6 +150,21 @@ def finish(state: State) -> str | None:
 
 
 _MISSING_SHOWN: Final = 8
+
+
+def awaited(state: State) -> Literal["key", "value", "element"] | None:
+    """Return what would be read next in `state`, a forgotten comma or colon aside; None outside of the map's object."""
+    _, expected, _ = state
+    if expected in (_FIRST_KEY, _KEY, _AFTER_MEMBER):
+        return "key"
+    if expected in (_COLON, _VALUE):
+        return "value"
+    return "element" if expected in (_FIRST_ELEMENT, _ELEMENT, _AFTER_ELEMENT) else None
+
+
+def needs_comma(state: State) -> bool:
+    """Whether a comma must come before anything else is read."""
+    return state[1] in (_AFTER_MEMBER, _AFTER_ELEMENT)
 
 
 def _after_value(frame: Frame, key: Any) -> State:
