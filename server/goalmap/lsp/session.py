@@ -9,21 +9,24 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from goalmap.core import goal_map as maps
-from goalmap.core.goal_map import Goal, GoalMap, Reference
+from goalmap.core.goal_map import Goal, GoalMap, GoalPath, Reference
 from goalmap.core.library import Library
 from goalmap.core.naming import COMPONENTS, MAP_NAME
 from goalmap.core.problems import Problems, find_problems
 from goalmap.core.text import Encoding, split_lines
 from goalmap.files import loader as disk
+from goalmap.files import recovery
+from goalmap.files.recovery import Pending
 from goalmap.inspection import Finding, read_map
 from goalmap.lsp.convert import Positions, to_path, to_uri
 from goalmap.lsp.documents import Document
 from goalmap.lsp.server import GoalmapServer, Hooks
+from goalmap.settings import DEFAULTS, Settings
 
 log = logging.getLogger(__name__)
 
@@ -126,11 +129,45 @@ class Session(Hooks):
         self.listeners: list[Callable[[], Any]] = []
         self.change_listeners: list[Callable[[OpenLibrary], Any]] = []
         self.save_listeners: list[Callable[[OpenLibrary], Any]] = []
+        self.initialized_listeners: list[Callable[[], Awaitable[Any]]] = []
+        self.jobs: dict[str, tuple[str, GoalPath, str, int | None]] = {}
+        self.settings: Settings = DEFAULTS
+        self.syntax_is_shown_elsewhere = False
 
     @property
     def encoding(self) -> Encoding:
         """The encoding of positions that was agreed."""
         return cast("Encoding", self.server.position_encoding)
+
+    # -- the workspace -------------------------------------------------------------------------------------------------
+    def on_initialize(self, params: dict[str, Any]) -> None:
+        """Meet the client: its folders, and what it shows by itself."""
+        options = params.get("initializationOptions")
+        options = options if isinstance(options, dict) else {}
+        # An editor whose own JSON service marks syntax errors and duplicate keys must not show each of them twice.
+        self.syntax_is_shown_elsewhere = options.get("jsonService") is True
+        folders = params.get("workspaceFolders") or []
+        uris = [folder["uri"] for folder in folders] or [params.get("rootUri") or ""]
+        self.folders = [path for path in map(to_path, uris) if path]
+
+    async def on_initialized(self) -> None:
+        """Do what had to wait for the handshake."""
+        for listener in self.initialized_listeners:
+            await listener()
+
+    def settings_changed(self) -> None:
+        """Tell everybody anew: severities and limits may differ now."""
+        for library in self.libraries.values():
+            self._map_changed(library)
+        self.on_idle()
+
+    def discover_some(self) -> Iterator[None]:
+        """Take in the libraries of the workspace, one at each step, so that requests are answered in between."""
+        for top in self.folders:
+            for map_path in disk.find_maps(top):
+                if map_path not in self.libraries:
+                    self.touch(self._add(map_path))
+                    yield
 
     # -- documents -----------------------------------------------------------------------------------------------------
     def on_open(self, uri: str, language_id: str, version: int, text: str) -> None:
@@ -240,13 +277,6 @@ class Session(Hooks):
             self._read_map(opened)
         return opened
 
-    def discover(self, tops: Iterable[str]) -> None:
-        """Take in every library below these folders."""
-        for top in tops:
-            for map_path in disk.find_maps(top):
-                if map_path not in self.libraries:
-                    self.touch(self._add(map_path))
-
     def forget(self, top: str) -> list[OpenLibrary]:
         """Drop the libraries below a folder that left the workspace, those with an open map excepted; return them."""
         gone = [
@@ -323,6 +353,15 @@ class Session(Hooks):
     def reader(self, library: OpenLibrary) -> Callable[[str], str | None]:
         """Return `read` for one library."""
         return lambda path: self.read(library, path)
+
+    def pending(self, library: OpenLibrary) -> list[Pending]:
+        """Return the generations of a library that were interrupted and wait to be finished."""
+        return recovery.pending(library.root)
+
+    def job_for(self, library: OpenLibrary, reference: Reference) -> str | None:
+        """Return the id of the generation that is under way for a reference; None where there is none."""
+        place = library.map_path, reference.goal, reference.slot, reference.index
+        return next((job for job, where in self.jobs.items() if where == place), None)
 
     def disk_text(self, path: str) -> str | None:
         """Return what a file holds on disk; None where it cannot be read."""

@@ -1,0 +1,312 @@
+"""`textDocument/codeAction`: the quick fixes, that for a missing component first.
+
+Clients that cannot ask for a line of text (no `experimental.interactiveResolve`) get two fixes that need no question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, Final
+
+from goalmap.core.edits import Edit, EditError, insert_member, reference_edit, remove_reference, rename_key
+from goalmap.core.goal_map import Goal, Reference
+from goalmap.core.library import near_names
+from goalmap.core.naming import TEMPLATE_SLOT, autogen_file, same_for_some_systems, unsafe_reason, unsafe_slot_reason
+from goalmap.core.problems import Problem, near_files, unused_problem
+from goalmap.core.text import Span, visible
+from goalmap.lsp.convert import START_OF_FILE, Positions
+from goalmap.lsp.server import GoalmapServer
+from goalmap.lsp.session import OpenLibrary, Session
+
+GENERATE: Final = "goalmap.generateComponent"
+GENERATE_ALL: Final = "goalmap.generateAll"
+CANCEL: Final = "goalmap.cancelGeneration"
+CREATE_EMPTY: Final = "goalmap.createEmpty"
+DELETE: Final = "goalmap.deleteComponent"
+FINISH: Final = "goalmap.finishGeneration"
+DISCARD: Final = "goalmap.discardGeneration"
+
+FIX_ALL_KIND: Final = "source.fixAll.goalmap"
+PLACEHOLDER: Final = "TODO: what this component is for, in one line"
+_MAX_SHOWN: Final = 60
+
+Json = dict[str, Any]
+
+
+def register(server: GoalmapServer, session: Session) -> None:
+    """Serve this feature."""
+    options = {"codeActionKinds": ["quickfix", FIX_ALL_KIND], "resolveProvider": False}
+    server.request("textDocument/codeAction", {"codeActionProvider": options})(partial(code_actions, session))
+
+
+def code_actions(session: Session, params: Json) -> Any:
+    """Return the fixes for what is wrong in a range."""
+    uri = params["textDocument"]["uri"]
+    document = session.document(uri)
+    library = session.library_at(uri)
+    if document is None or library is None:
+        return None
+    only = (params.get("context") or {}).get("only")
+    if library.document is not document:
+        path = library.relative(document.path or "")
+        return list(_for_component(library, path)) if path and _wanted("quickfix", only) else None
+    positions = session.map_positions(library)
+    first, last = positions.place(params["range"]["start"]), positions.place(params["range"]["end"])
+    fixes = _Fixes(session, library, positions)
+    found: list[Json] = []
+    if _wanted("quickfix", only):
+        for span, problem in library.problems:
+            if (span.line, span.start) <= last and (span.line, span.end) >= first:
+                found += fixes.of(span, problem)
+        found += fixes.of_interrupted(first[0], last[0])
+    if _wanted(FIX_ALL_KIND, only) and (edits := fixes.all_safe()):
+        found.append({"title": "Fix all that has one safe fix", "kind": FIX_ALL_KIND, "edit": fixes.workspace_edit(edits)})
+    return found
+
+
+def _wanted(kind: str, only: list[str] | None) -> bool:
+    return not only or any(kind == asked or kind.startswith(f"{asked}.") for asked in only)
+
+
+def can_ask(session: Session) -> bool:
+    """Whether the client can put a question of ours to the user and resolve the command with the answer."""
+    return "string" in (session.server.client_capability("experimental.interactiveResolve.inputTypes") or [])
+
+
+def autogen_target(session: Session, library: OpenLibrary, reference: Reference) -> str:
+    """Return the file name that a component generated for `reference` will get, as far as can be known now."""
+    folder = library.library.folders.get(library.library.folder(reference.slot))
+    taken = {same_for_some_systems(file) for file in folder.files} if folder else set()
+    named = {
+        same_for_some_systems(path.rpartition("/")[2])
+        for path in library.users
+        if path.startswith(f"{library.library.folder(reference.slot)}/")
+    }
+    del session
+    return autogen_file(
+        reference.slot, reference.goal[-1], lambda name: same_for_some_systems(name) in taken | named
+    )
+
+
+def guess(session: Session, library: OpenLibrary, reference: Reference) -> str:
+    """Return what to describe a missing component as when nobody says."""
+    from goalmap.generation.prompt import guess_description
+
+    goal = library.goal_map.goal(reference.goal)
+    described = described_in_map(goal, reference.slot) if goal else None
+    del session
+    return described or guess_description(reference.file, reference.goal[-1])
+
+
+def described_in_map(goal: Goal, slot: str) -> str | None:
+    """Return what `"<slot>$description"` says; None where it is missing or still the placeholder."""
+    text = goal.text(f"{slot}$description")
+    return text.strip() if text and text.strip() and text != PLACEHOLDER else None
+
+
+def generate_arguments(library: OpenLibrary, reference: Reference, naming: str, **more: str) -> list[Json]:
+    """Return the arguments of the command that generates a component for `reference`."""
+    return [
+        {
+            "uri": library.map_uri,
+            "goal": list(reference.goal),
+            "slot": reference.slot,
+            "index": reference.index,
+            "file": reference.file,
+            "naming": naming,
+            **more,
+        }
+    ]
+
+
+class _Fixes:
+    """The fixes for findings in one map."""
+
+    def __init__(self, session: Session, library: OpenLibrary, positions: Positions) -> None:
+        self.session = session
+        self.library = library
+        self.positions = positions
+
+    def of(self, span: Span, problem: Problem) -> Iterator[Json]:
+        """Yield the fixes for one finding, the best first."""
+        reference = problem.reference
+        fixes: Iterator[Json] = iter(())
+        if problem.code == "component.missing" and reference:
+            fixes = self.missing(reference, problem)
+        elif problem.code == "component.case-mismatch" and reference and problem.target:
+            fixes = iter([self.use(reference, self.file_of(reference, problem.target), preferred=True)])
+        elif problem.code in ("reference.duplicate", "reference.unsafe") and reference:
+            fixes = iter([self.remove(reference)])
+        elif problem.code == "component.unreadable" and reference:
+            fixes = iter([self.remove(reference)])
+        elif problem.code == "slot.unknown":
+            fixes = self.unknown_slot(span)
+        for fix in fixes:
+            yield {**fix, "kind": "quickfix", "diagnostics": [self.diagnostic(span, problem)]}
+
+    def diagnostic(self, span: Span, problem: Problem) -> Json:
+        return {
+            "range": self.positions.range(span),
+            "code": problem.code,
+            "source": "goalmap",
+            "message": problem.message,
+        }
+
+    # -- a missing component -------------------------------------------------------------------------------------------
+    def missing(self, reference: Reference, problem: Problem) -> Iterator[Json]:
+        running = self.session.job_for(self.library, reference)
+        if running is not None:
+            yield self.command(f"Stop generating {visible(reference.file)}", CANCEL, [{"job": running}])
+            return
+        if reference.slot != TEMPLATE_SLOT and unsafe_slot_reason(reference.slot) is None:
+            yield from self.generate(reference)
+        for name in near_files(problem, self.library.library):
+            yield self.use(reference, name)
+        if reference.file and unsafe_reason(reference.file) is None:
+            path = self.library.library.path(reference.slot, reference.file)
+            yield self.create_empty(path)
+        yield self.remove(reference)
+        goal = self.library.goal_map.goal(reference.goal)
+        count = self.count_missing(goal) if goal else 0
+        if count > 1 and goal:
+            title = f"Generate all {count} missing components of {visible(goal.name)}…"
+            yield self.command(title, GENERATE_ALL, [{"uri": self.library.map_uri, "goal": list(goal.path)}])
+
+    def generate(self, reference: Reference) -> Iterator[Json]:
+        library = self.library
+        goal = library.goal_map.goal(reference.goal)
+        described = described_in_map(goal, reference.slot) if goal else None
+        folder = library.library.folder(reference.slot)
+        target = f"{folder}/{autogen_target(self.session, library, reference)}"
+        name = visible(reference.file) or "…"
+        own = bool(reference.file) and unsafe_reason(reference.file) is None
+        arguments = partial(generate_arguments, library, reference)
+        if can_ask(self.session):
+            title = f"Generate missing component {name}… (new file {target})"
+            yield self.command(title, GENERATE, arguments("autogen"), isPreferred=True)
+            if own:
+                title = f"Generate {name} under its own name… ({folder}/{name})"
+                yield self.command(title, GENERATE, arguments("referenced"))
+        elif described:
+            title = f"Generate {name} as «{_short(described)}» (from the map; new file {target})"
+            yield self.command(title, GENERATE, arguments("autogen", description=described), isPreferred=True)
+        else:
+            guessed = guess(self.session, library, reference)
+            title = f"Generate {name} as «{_short(guessed)}» (new file {target})"
+            yield self.command(title, GENERATE, arguments("autogen", description=guessed), isPreferred=True)
+            if goal is not None:
+                edit = insert_member(
+                    library.goal_map, goal, f"{reference.slot}$description", PLACEHOLDER, before=reference.slot
+                )
+                yield {"title": f"Describe {name} in the map first", "edit": self.workspace_edit([edit])}
+
+    def count_missing(self, goal: Goal) -> int:
+        return sum(
+            problem.code == "component.missing" and problem.reference is not None and problem.reference.goal == goal.path
+            for line in range(goal.first_line, goal.last_line + 1)
+            for problem in self.library.problems.local.get(line, ())
+        )
+
+    def create_empty(self, path: str) -> Json:
+        title = f"Create empty {visible(path)}"
+        operations = self.session.server.client_capability("workspace.workspaceEdit.resourceOperations") or []
+        if "create" in operations:
+            creation = {"kind": "create", "uri": self.library.uri(path), "options": {"ignoreIfExists": True}}
+            return {"title": title, "edit": {"documentChanges": [creation]}}
+        return self.command(title, CREATE_EMPTY, [{"uri": self.library.map_uri, "path": path}])
+
+    # -- others ----------------------------------------------------------------------------------------------------------
+    def use(self, reference: Reference, name: str, *, preferred: bool = False) -> Json:
+        edit = reference_edit(self.library.goal_map, reference, name)
+        return {"title": f"Use {visible(name)} instead", "edit": self.workspace_edit([edit]), "isPreferred": preferred}
+
+    def remove(self, reference: Reference) -> Json:
+        try:
+            edits = remove_reference(self.library.goal_map, reference)
+        except EditError:
+            edits = []
+        return {"title": f"Remove the reference to {visible(reference.file)}", "edit": self.workspace_edit(edits)}
+
+    def unknown_slot(self, span: Span) -> Iterator[Json]:
+        goal = self.library.goal_map.goal_at(span.line, span.start)
+        slot = next((slot for slot in goal.slots.values() if slot.key_span == span), None) if goal else None
+        if goal is None or slot is None:
+            return
+        names = [folder.removesuffix("s") for folder in self.library.library.slot_folders() if folder != "templates"]
+        for name in near_names(slot.name, [name for name in names if name not in goal.slots], limit=1):
+            edit = rename_key(self.library.goal_map, span, name)
+            yield {"title": f"Rename the slot to {visible(name)}", "edit": self.workspace_edit([edit])}
+
+    def of_interrupted(self, first_line: int, last_line: int) -> Iterator[Json]:
+        for waiting in self.session.pending(self.library):
+            goal = self.library.goal_map.goal(waiting.goal)
+            line = goal.first_line if goal else 0
+            if first_line <= (goal.last_line if goal else 0) and line <= last_line:
+                arguments = [{"uri": self.library.map_uri, "tx": waiting.tx}]
+                name = visible("/".join((*waiting.goal, waiting.slot)))
+                fix = self.command(f"Finish the interrupted generation of {name}", FINISH, arguments)
+                yield {**fix, "kind": "quickfix", "isPreferred": True}
+                fix = self.command(f"Discard the interrupted generation of {name} (its text is kept)", DISCARD, arguments)
+                yield {**fix, "kind": "quickfix"}
+
+    def all_safe(self) -> list[Edit]:
+        """Return the edits for all findings that have one obvious fix: another spelling, and a file named twice."""
+        edits: list[Edit] = []
+        for _, problem in self.library.problems:
+            if problem.code == "component.case-mismatch" and problem.reference and problem.target:
+                name = self.file_of(problem.reference, problem.target)
+                edits.append(reference_edit(self.library.goal_map, problem.reference, name))
+            elif problem.code == "reference.duplicate" and problem.reference:
+                removal = remove_reference(self.library.goal_map, problem.reference)
+                # Neighbours that go both would both take the comma between them: one now, the other the next time.
+                if not any(_overlap(edit, other) for edit in removal for other in edits):
+                    edits += removal
+        return edits
+
+    # -- building --------------------------------------------------------------------------------------------------------
+    def file_of(self, reference: Reference, path: str) -> str:
+        return path.removeprefix(f"{self.library.library.folder(reference.slot)}/")
+
+    def command(self, title: str, command: str, arguments: list[Json], **more: Any) -> Json:
+        return {"title": title, "command": {"title": title, "command": command, "arguments": arguments}, **more}
+
+    def workspace_edit(self, edits: list[Edit]) -> Json:
+        """Return an edit of the map, for the version that it was made for where the client knows versions."""
+        changes = [self.positions.edit(edit) for edit in edits]
+        document = self.library.document
+        if self.session.server.client_capability("workspace.workspaceEdit.documentChanges"):
+            identifier = {"uri": self.library.map_uri, "version": document.version if document else None}
+            return {"documentChanges": [{"textDocument": identifier, "edits": changes}]}
+        return {"changes": {self.library.map_uri: changes}}
+
+
+def _overlap(one: Edit, other: Edit) -> bool:
+    return one.start < other.end and other.start < one.end
+
+
+def _short(text: str) -> str:
+    shown = visible(text)
+    return shown if len(shown) <= _MAX_SHOWN else f"{shown[: _MAX_SHOWN - 1]}…"
+
+
+def _for_component(library: OpenLibrary, path: str) -> Iterator[Json]:
+    """Yield the fixes for a component that no goal names."""
+    folder, _, file = path.removeprefix("components/").partition("/")
+    if path in library.users or path not in library.library.files:
+        return
+    diagnostic = {
+        "range": START_OF_FILE,
+        "code": "component.unused",
+        "source": "goalmap",
+        "message": unused_problem(path).message,
+    }
+    del folder, file
+    arguments = [{"uri": library.map_uri, "path": path}]
+    title = f"Delete {visible(path)}"
+    yield {
+        "title": title,
+        "kind": "quickfix",
+        "diagnostics": [diagnostic],
+        "command": {"title": title, "command": DELETE, "arguments": arguments},
+    }

@@ -1,0 +1,133 @@
+"""`textDocument/hover`: the assembled prompt of a goal, the component of a reference, the users of a component."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final
+
+from goalmap.core.goal_map import Goal, Reference
+from goalmap.core.text import Span
+from goalmap.core.tokens import count_tokens
+from goalmap.lsp.markdown import fenced, inline
+from goalmap.lsp.prompts import prompt_of
+from goalmap.lsp.server import GoalmapServer
+from goalmap.lsp.session import Cursor, OpenLibrary, Session
+
+# Editors cut hovers at about 100 000 characters, in the middle of what keeps our fence closed.
+_MAX_SHOWN: Final = 60_000
+_MAX_USERS: Final = 12
+
+
+def register(server: GoalmapServer, session: Session) -> None:
+    """Serve this feature."""
+    server.request("textDocument/hover", {"hoverProvider": True})(partial(hover, session))
+
+
+def hover(session: Session, params: dict[str, Any]) -> Any:
+    """Return what stands under the cursor, as it will run."""
+    cursor = session.cursor(params)
+    if cursor is None:
+        return None
+    found = _in_map(session, cursor) if cursor.in_map else _in_component(session, cursor)
+    if found is None:
+        return None
+    text, span = found
+    plain = "markdown" not in (session.server.client_capability("textDocument.hover.contentFormat") or ["markdown"])
+    contents = {"kind": "plaintext" if plain else "markdown", "value": text}
+    range_ = {"range": session.positions(cursor.document.lines).range(span)} if span else {}
+    return {"contents": contents, **range_}
+
+
+def _in_map(session: Session, cursor: Cursor) -> tuple[str, Span | None] | None:
+    goal = cursor.goal
+    if goal is None:
+        return None
+    reference = cursor.reference
+    if reference is not None:
+        return component_text(session, cursor.library, reference), reference.span
+    for slot in goal.slots.values():
+        if slot.key_span.touches(cursor.line, cursor.column):
+            return _slot_text(cursor.library, slot.name), slot.key_span
+    on_key = goal.key_span.touches(cursor.line, cursor.column)
+    return goal_text(session, cursor.library, goal), goal.key_span if on_key else None
+
+
+def goal_text(session: Session, library: OpenLibrary, goal: Goal) -> str:
+    """Return a goal's hover: tokens, what is missing, and the prompt, exactly as it will run."""
+    prompt = prompt_of(session, library, goal)
+    tokens = count_tokens(prompt.text)
+    facts = [f"**{tokens}** tokens"]
+    if prompt.missing:
+        names = ", ".join(inline(_missing_name(library, reference)) for reference in prompt.missing)
+        facts.append(f"missing: {names}")
+    head = f"{inline(goal.name)} · " + " · ".join(facts)
+    if prompt.error:
+        template = f"{inline(prompt.error.path)}, line {prompt.error.line + 1}"
+        head += f"\n\nThe template cannot be rendered ({template}): {inline(prompt.error.message)}. Below: without it."
+    return f"{head}\n\n{_shown(prompt.text)}"
+
+
+def component_text(session: Session, library: OpenLibrary, reference: Reference) -> str:
+    """Return a reference's hover: the component's path, its users and its text."""
+    path = library.library.path(reference.slot, reference.file)
+    text = session.read(library, path) if reference.file else None
+    if text is None:
+        return f"{inline(path)} does not exist yet or cannot be read. The quick fix writes it for you."
+    return f"{inline(path)} · {count_tokens(text)} tokens · {_users(library, path)}\n\n{_shown(text.rstrip())}"
+
+
+def _in_component(session: Session, cursor: Cursor) -> tuple[str, Span | None] | None:
+    path = cursor.component
+    if path is None:
+        return None
+    value = _template_value(session, cursor, path)
+    if value is not None:
+        return value
+    return f"{inline(path)} · {_users(cursor.library, path)}", None
+
+
+def _template_value(session: Session, cursor: Cursor, path: str) -> tuple[str, Span] | None:
+    """Return what a template's variable holds, in the first goal that uses the template."""
+    from goalmap.core.assembly import component_texts, variables
+    from goalmap.core.templates import variable_at
+
+    users = cursor.library.users.get(path)
+    found = variable_at(cursor.document.lines[cursor.line], cursor.column)
+    if not found or not users or users[0].slot != "template":
+        return None
+    name, span = found
+    goal = cursor.library.goal_map.goal(users[0].goal)
+    if goal is None:
+        return None
+    texts, _ = component_texts(goal, cursor.library.library, session.reader(cursor.library))
+    values = variables(goal, texts)
+    if name not in values:
+        return None
+    value = values[name] if isinstance(values[name], str) else ", ".join(values[name])
+    shown = f"{inline(name)} in {inline(goal.name)}\n\n{_shown(value)}"
+    return shown, Span(cursor.line, span.start, span.end)
+
+
+def _slot_text(library: OpenLibrary, slot: str) -> str:
+    path = library.library.folder(slot)
+    folder = library.library.folders.get(path)
+    count = f"{len(folder.files)} components" if folder else "no such folder yet"
+    return f"{inline(path)} · {count}"
+
+
+def _missing_name(library: OpenLibrary, reference: Reference) -> str:
+    return library.library.path(reference.slot, reference.file or "…").partition("/")[2]
+
+
+def _users(library: OpenLibrary, path: str) -> str:
+    goals = list(dict.fromkeys("/".join(reference.goal) for reference in library.users.get(path, ())))
+    if not goals:
+        return "used by no goal"
+    more = f" and {len(goals) - _MAX_USERS} more" if len(goals) > _MAX_USERS else ""
+    return "used by " + ", ".join(inline(goal) for goal in goals[:_MAX_USERS]) + more
+
+
+def _shown(text: str) -> str:
+    if len(text) <= _MAX_SHOWN:
+        return fenced(text)
+    return f"{fenced(text[:_MAX_SHOWN])}\n\n… {len(text) - _MAX_SHOWN} more characters"

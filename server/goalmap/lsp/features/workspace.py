@@ -1,0 +1,133 @@
+"""The workspace: finding its libraries, watching their files, and following its folders and settings."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from functools import partial
+from typing import Any, Final
+
+from goalmap.core.naming import COMPONENTS, MAP_NAME
+from goalmap.files import recovery
+from goalmap.files.errors import CommitError
+from goalmap.lsp.convert import to_path
+from goalmap.lsp.features.diagnostics import Publisher
+from goalmap.lsp.server import GoalmapServer
+from goalmap.lsp.session import OpenLibrary, Session
+
+_WATCHED: Final = (f"**/{MAP_NAME}", f"**/{COMPONENTS}/**", f"**/{COMPONENTS}")
+_INFO: Final = 3
+
+Json = dict[str, Any]
+
+
+def register(server: GoalmapServer, session: Session, publisher: Publisher) -> None:
+    """Serve these features."""
+    server.notification("workspace/didChangeWatchedFiles")(partial(files_changed, session, publisher))
+    server.notification("workspace/didChangeWorkspaceFolders")(partial(folders_changed, session, publisher))
+    server.notification("workspace/didChangeConfiguration")(partial(configuration_changed, session))
+    session.initialized_listeners.append(partial(_begin, session, publisher))
+
+
+async def _begin(session: Session, publisher: Publisher) -> None:
+    """Once the handshake is over: ask for the settings and for news of files, and look for libraries."""
+    await _watch(session)
+    await fetch_settings(session)
+    await discover(session, publisher)
+
+
+async def _watch(session: Session) -> None:
+    if not session.server.client_capability("workspace.didChangeWatchedFiles.dynamicRegistration"):
+        return
+    options = {"watchers": [{"globPattern": pattern} for pattern in _WATCHED]}
+    registration = {"id": "goalmap-files", "method": "workspace/didChangeWatchedFiles", "registerOptions": options}
+    session.server.protocol.send_request("client/registerCapability", {"registrations": [registration]})
+
+
+async def discover(session: Session, publisher: Publisher) -> None:
+    """Take in the libraries of the workspace, and finish what an earlier run left in them."""
+    for _ in session.discover_some():
+        publisher.publish_changed()
+        await asyncio.sleep(0)
+    for library in list(session.libraries.values()):
+        await recover(session, library)
+    publisher.publish_changed()
+
+
+async def recover(session: Session, library: OpenLibrary) -> None:
+    """Finish what an earlier run left in a library; costs next to nothing where it left nothing."""
+    try:
+        report = await asyncio.to_thread(recovery.recover, library.root)
+    except CommitError as error:
+        session.server.notify("window/logMessage", {"type": 2, "message": str(error)})
+        return
+    said = [f"Finished an interrupted generation: {done.file}" for done in report.finished]
+    said += [f"Kept the text of an interrupted generation in {kept.path}: {kept.reason}" for kept in report.parked]
+    for message in [*said, *report.warnings]:
+        session.server.notify("window/showMessage", {"type": _INFO, "message": message})
+    if said:
+        session.look(library)
+        session.touch(library)
+
+
+def files_changed(session: Session, publisher: Publisher, params: Json) -> None:
+    """Follow files that changed outside of the editor."""
+    for change in params.get("changes", []):
+        path = to_path(change["uri"])
+        if path is None:
+            continue
+        if os.path.basename(path) == MAP_NAME and path not in session.libraries and not os.path.exists(path):
+            continue
+        library = session.libraries.get(path) or session.library_of(path)
+        if library is None:
+            continue
+        if not os.path.exists(library.map_path) and library.document is None:
+            del session.libraries[library.map_path]
+            publisher.forget(library)
+            continue
+        library.examined = False
+        session.look(library)
+        session.touch(library)
+        for listener in session.save_listeners:
+            listener(library)
+
+
+def folders_changed(session: Session, publisher: Publisher, params: Json) -> Any:
+    """Follow the workspace's folders."""
+    event = params["event"]
+    for removed in filter(None, (to_path(folder["uri"]) for folder in event.get("removed", []))):
+        session.folders = [folder for folder in session.folders if folder != removed]
+        for library in session.forget(removed):
+            publisher.forget(library)
+    session.folders += filter(None, (to_path(folder["uri"]) for folder in event.get("added", [])))
+    return discover(session, publisher)
+
+
+# -- settings ----------------------------------------------------------------------------------------------------------
+async def fetch_settings(session: Session) -> None:
+    """Ask the client for the settings under `goalmap`, where it can be asked."""
+    if not session.server.client_capability("workspace.configuration"):
+        return
+    answer = await session.server.ask("workspace/configuration", {"items": [{"section": "goalmap"}]}, timeout_s=10)
+    apply_settings(session, answer[0] if isinstance(answer, list) and answer else None)
+
+
+def configuration_changed(session: Session, params: Json) -> Any:
+    """Follow the settings: those that came with the message, or the client's answer."""
+    if session.server.client_capability("workspace.configuration"):
+        return fetch_settings(session)
+    sent = params.get("settings")
+    apply_settings(session, sent.get("goalmap", sent) if isinstance(sent, dict) else None)
+    return None
+
+
+def apply_settings(session: Session, values: Any) -> None:
+    """Take over settings; what is wrong with one is said with its name, and the others count."""
+    if not values:
+        return
+    from goalmap.settings import read_settings  # late: pydantic
+
+    session.settings, complaints = read_settings(values)
+    for complaint in complaints:
+        session.server.notify("window/showMessage", {"type": 2, "message": complaint})
+    session.settings_changed()

@@ -1,0 +1,28 @@
+"""Text of others inside our Markdown: shown as it is, and never as a link, an image, HTML or a command."""
+
+from __future__ import annotations
+
+import re
+
+from goalmap.core.text import visible
+
+_BACKTICKS = re.compile(r"`+")
+# Control characters but for the line feed and the tab; and those that turn the direction of what follows.
+_INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def fenced(text: str, language: str = "") -> str:
+    """Return `text` as a code block whose fence is longer than any run of backticks in it."""
+    longest = max((len(run) for run in _BACKTICKS.findall(text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    shown = _INVISIBLE.sub(lambda match: visible(match[0]), text)
+    return f"{fence}{language}\n{shown}\n{fence}"
+
+
+def inline(text: str) -> str:
+    """Return `text`, on one line, as inline code."""
+    shown = visible(text)
+    longest = max((len(run) for run in _BACKTICKS.findall(shown)), default=0)
+    ticks = "`" * (longest + 1)
+    blank = " " if shown.startswith("`") or shown.endswith("`") or not shown.strip() else ""
+    return f"{ticks}{blank}{shown}{blank}{ticks}"

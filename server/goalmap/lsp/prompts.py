@@ -1,0 +1,12 @@
+"""Assembled prompts of the workspace, unsaved edits included."""
+
+from __future__ import annotations
+
+from goalmap.core.assembly import Prompt, assemble
+from goalmap.core.goal_map import Goal
+from goalmap.lsp.session import OpenLibrary, Session
+
+
+def prompt_of(session: Session, library: OpenLibrary, goal: Goal) -> Prompt:
+    """Return the prompt of `goal` as it would run if everything were saved now."""
+    return assemble(goal, library.library, session.reader(library))
