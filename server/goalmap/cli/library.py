@@ -92,13 +92,24 @@ def open_map(map_path: str) -> tuple[Opened | None, list[Finding]]:
     return Opened(root, map_path, goal_map, LibraryLoader(root), disk_reader(root), tuple(faults)), faults
 
 
-def open_library(root: str) -> Opened:
-    """Return the library in the folder `root`, or in the nearest one above it."""
+def map_above(root: str) -> str:
+    """Return the map of the library in the folder `root`, or in the nearest one above it."""
     if not os.path.lexists(root):
         raise CliError(f"{shown_path(root)} does not exist")
     map_path = map_of(os.path.abspath(root))
     if map_path is None:
         raise _no_map(root)
+    return map_path
+
+
+def root_of(root: str) -> str:
+    """Return the folder of the library that `--root` means, whether its map can be read or not."""
+    return library_root(map_above(root))
+
+
+def open_library(root: str) -> Opened:
+    """Return the library in the folder `root`, or in the nearest one above it; raise CliError where there is none."""
+    map_path = map_above(root)
     opened, faults = open_map(map_path)
     if opened is None:
         raise CliError(faults[0].problem.message, help=f"make {shown_path(map_path)} a readable file")

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Final
 
+from goalmap import __version__
 from goalmap.cli.console import CliError, print_error, use_utf8
 from goalmap.cli.exit_codes import FAILED, INTERRUPTED
 
@@ -50,15 +51,13 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
 
 
 class _Version(argparse.Action):
-    """`--version`, without reading the package's metadata for every other command."""
+    """`--version`, on stdout and on a line of its own."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:  # noqa: A002 - argparse's own name
         super().__init__(option_strings, dest, nargs=0, help=help)
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from importlib.metadata import version
-
-        print(f"goalmap {version('goalmap')}")
+        print(f"goalmap {__version__}")
         parser.exit()
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from goalmap import __version__
 from goalmap.cli.console import count, shown_path, styled
 from goalmap.core.goal_map import GoalMap
 from goalmap.core.library import Library
@@ -135,8 +136,6 @@ _SARIF_LEVELS: Final = {"error": "error", "warning": "warning", "information": "
 
 def as_sarif(checked: Sequence[Checked], severities: Severities) -> None:
     """SARIF 2.1.0 (OASIS), the form that code scanning services take."""
-    from importlib.metadata import version
-
     rules = [
         {"id": code, "defaultConfiguration": {"level": _SARIF_LEVELS[severity]}}
         for code, severity in SEVERITIES.items()
@@ -160,7 +159,7 @@ def as_sarif(checked: Sequence[Checked], severities: Severities) -> None:
         for one in checked
         for finding in one.findings
     ]
-    driver = {"name": "goalmap", "version": version("goalmap"), "rules": rules}
+    driver = {"name": "goalmap", "version": __version__, "rules": rules}
     run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}
     _print_json({"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run]})
 

@@ -9,7 +9,7 @@ from goalmap.cli.exit_codes import FINE
 
 
 def configure(_: argparse.ArgumentParser) -> None:
-    """It has no options."""
+    """Add nothing: it has no options."""
 
 
 def run(_: argparse.Namespace) -> int:

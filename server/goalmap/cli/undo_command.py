@@ -1,0 +1,25 @@
+"""`goalmap undo`: take back the last generated component."""
+
+from __future__ import annotations
+
+import argparse
+
+from goalmap.cli.console import CliError
+from goalmap.cli.exit_codes import FINE
+from goalmap.cli.library import add_root, root_of
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    add_root(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Restore the map and remove the component, if neither has changed since."""
+    from goalmap import workflows
+
+    undone = workflows.undo(root_of(options.root))
+    if undone.exit_code != FINE:
+        raise CliError(undone.message, exit_code=undone.exit_code)
+    print(undone.message)
+    return FINE
