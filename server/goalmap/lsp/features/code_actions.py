@@ -74,7 +74,7 @@ def can_ask(session: Session) -> bool:
     return "string" in (session.server.client_capability("experimental.interactiveResolve.inputTypes") or [])
 
 
-def autogen_target(session: Session, library: OpenLibrary, reference: Reference) -> str:
+def autogen_target(library: OpenLibrary, reference: Reference) -> str:
     """Return the file name that a component generated for `reference` will get, as far as can be known now."""
     folder = library.library.folders.get(library.library.folder(reference.slot))
     taken = {same_for_some_systems(file) for file in folder.files} if folder else set()
@@ -83,20 +83,18 @@ def autogen_target(session: Session, library: OpenLibrary, reference: Reference)
         for path in library.users
         if path.startswith(f"{library.library.folder(reference.slot)}/")
     }
-    del session
     return autogen_file(
         reference.slot, reference.goal[-1], lambda name: same_for_some_systems(name) in taken | named
     )
 
 
-def guess(session: Session, library: OpenLibrary, reference: Reference) -> str:
+def guess(library: OpenLibrary, reference: Reference) -> str:
     """Return what to describe a missing component as when nobody says."""
     from goalmap.generation.prompt import guess_description
 
     goal = library.goal_map.goal(reference.goal)
     described = described_in_map(goal, reference.slot) if goal else None
-    del session
-    return described or guess_description(reference.file, reference.goal[-1])
+    return described or guess_description(reference.file, reference.goal)
 
 
 def described_in_map(goal: Goal, slot: str) -> str | None:
@@ -178,7 +176,7 @@ class _Fixes:
         goal = library.goal_map.goal(reference.goal)
         described = described_in_map(goal, reference.slot) if goal else None
         folder = library.library.folder(reference.slot)
-        target = f"{folder}/{autogen_target(self.session, library, reference)}"
+        target = f"{folder}/{autogen_target(library, reference)}"
         name = visible(reference.file) or "…"
         own = bool(reference.file) and unsafe_reason(reference.file) is None
         arguments = partial(generate_arguments, library, reference)
@@ -192,7 +190,7 @@ class _Fixes:
             title = f"Generate {name} as «{_short(described)}» (from the map; new file {target})"
             yield self.command(title, GENERATE, arguments("autogen", description=described), isPreferred=True)
         else:
-            guessed = guess(self.session, library, reference)
+            guessed = guess(library, reference)
             title = f"Generate {name} as «{_short(guessed)}» (new file {target})"
             yield self.command(title, GENERATE, arguments("autogen", description=guessed), isPreferred=True)
             if goal is not None:
@@ -292,7 +290,6 @@ def _short(text: str) -> str:
 
 def _for_component(library: OpenLibrary, path: str) -> Iterator[Json]:
     """Yield the fixes for a component that no goal names."""
-    folder, _, file = path.removeprefix("components/").partition("/")
     if path in library.users or path not in library.library.files:
         return
     diagnostic = {
@@ -301,7 +298,6 @@ def _for_component(library: OpenLibrary, path: str) -> Iterator[Json]:
         "source": "goalmap",
         "message": unused_problem(path).message,
     }
-    del folder, file
     arguments = [{"uri": library.map_uri, "path": path}]
     title = f"Delete {visible(path)}"
     yield {
