@@ -1,0 +1,82 @@
+"""Endless repetition, seen while a model still writes: small models fall into it and would never stop by themselves.
+
+A text loops when its end repeats what came just before it, over and over. Two measures watch for that: words, with
+periods up to a paragraph, and characters with short periods, for what holds no words. Both count how far the text
+has been equal to itself one period earlier; a single different word starts the count anew, so a list whose items
+begin alike, a table, or a form with the same fields in each section is no loop.
+"""
+
+from __future__ import annotations
+
+import re
+
+_MAX_PERIOD_WORDS = 80
+_MIN_LOOP_WORDS = 24
+_MIN_COPIES = 4
+# Nobody writes the same passage of this length three times in a row.
+_LONG_PERIOD_WORDS = 20
+_MIN_COPIES_OF_LONG = 3
+
+_MAX_PERIOD_CHARS = 8
+_MIN_LOOP_CHARS = 400
+
+# Scripts written without spaces count character by character. A word that never ends is cut into pieces of 64.
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
+WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]{{1,64}}")
+
+
+class LoopWatch:
+    """Watches a text as it arrives. How the text is cut into chunks makes no difference to the verdict."""
+
+    def __init__(self) -> None:
+        self.looping = False
+        self._rest = ""
+        self._words: list[str] = []
+        self._equal_words = [0] * (_MAX_PERIOD_WORDS + 1)
+        self._last_chars = ""
+        self._equal_chars = [0] * (_MAX_PERIOD_CHARS + 1)
+
+    def feed(self, chunk: str) -> bool:
+        """Take the next piece of the text; return whether the text so far has fallen into a loop."""
+        for char in chunk:
+            self._take_char(char)
+        text = self._rest + chunk
+        # The last word may go on in the next chunk.
+        whole = len(text) if not text or not WORD.fullmatch(text[-1]) else _start_of_last_word(text)
+        for word in WORD.findall(text[:whole]):
+            self._take_word(word.lower())
+        self._rest = text[whole:]
+        return self.looping
+
+    def _take_char(self, char: str) -> None:
+        for period in range(1, min(len(self._last_chars), _MAX_PERIOD_CHARS) + 1):
+            equal = self._last_chars[-period] == char
+            self._equal_chars[period] = self._equal_chars[period] + 1 if equal else 0
+            if self._equal_chars[period] >= _MIN_LOOP_CHARS:
+                self.looping = True
+        self._last_chars = self._last_chars[1 - _MAX_PERIOD_CHARS :] + char
+
+    def _take_word(self, word: str) -> None:
+        words = self._words
+        for period in range(1, min(len(words), _MAX_PERIOD_WORDS) + 1):
+            equal = self._equal_words[period] + 1 if words[-period] == word else 0
+            self._equal_words[period] = equal
+            copies = _MIN_COPIES_OF_LONG if period >= _LONG_PERIOD_WORDS else _MIN_COPIES
+            if equal >= (copies - 1) * period and equal + period >= _MIN_LOOP_WORDS:
+                self.looping = True
+        words.append(word)
+        del words[:-_MAX_PERIOD_WORDS]
+
+
+def _start_of_last_word(text: str) -> int:
+    start = len(text)
+    for match in WORD.finditer(text):
+        start = match.start()
+    return start
+
+
+def has_loop(text: str) -> bool:
+    """Return whether `text` repeats itself endlessly anywhere."""
+    watch = LoopWatch()
+    # The line break ends the last word.
+    return watch.feed(text + "\n")

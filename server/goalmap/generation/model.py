@@ -1,0 +1,343 @@
+"""One streamed reply from an endpoint that speaks OpenAI's chat protocol.
+
+A key is bound to the origin it came with (scheme, host, port) and is sent nowhere else: an address that comes from
+the settings of some workspace cannot collect the key of another one. It is set on each request in the last moment,
+so neither the SDK's objects nor its log ever hold it. Redirects are not followed.
+
+The SDK costs a second to import; it is imported when a reply is wanted, and not on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from goalmap.generation.failures import ModelError, closed, from_exception, garbage, inactivity
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+
+    import openai
+
+_T = TypeVar("_T")
+
+__all__ = ["Delta", "ModelError", "ModelSettings", "from_environment", "origin", "stream_completion"]
+
+DEFAULT_BASE_URL = "https://api.openai.com/v1"
+DEFAULT_MODEL_NAME = "gpt-5.4-mini"
+DEFAULT_TIMEOUT_S = 60.0
+DEFAULT_MAX_OUTPUT_TOKENS = 4096
+DEFAULT_MAX_RETRIES = 2
+
+# Whoever clicked is waiting: a longer pause is reported instead of sat out.
+_MAX_PAUSE_S = 10.0
+_CONNECT_TIMEOUT_S = 10.0
+# A component is a few kilobytes. An endpoint that sends more than this is broken, or means harm.
+_MAX_RESPONSE_BYTES = 8 * 1024 * 1024
+
+_LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+# Everything else that a request may carry comes from the environment by way of the SDK (OPENAI_CUSTOM_HEADERS,
+# OPENAI_ORG_ID, the machine's platform), and was not meant for just any endpoint.
+_SENT_HEADERS = frozenset(
+    {"host", "accept", "accept-encoding", "connection", "content-type", "content-length", "transfer-encoding"}
+    | {"user-agent"}
+)
+_OPENAI_ACCOUNT_HEADERS = frozenset({"openai-organization", "openai-project"})
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Which model to ask, and how long to wait for it.
+
+    `base_url` None is OpenAI's own address; with neither `base_url` nor `api_key` no endpoint is configured, and
+    the embedded model is meant. `timeout_s` is how long the endpoint may stay silent, not how long the reply may
+    take. `key_origin` is the one origin the key may be sent to: by default that of `base_url` at the time the key
+    was given, so `dataclasses.replace(settings, base_url=…)` never takes the key along to another origin.
+    """
+
+    base_url: str | None = None
+    name: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    timeout_s: float = DEFAULT_TIMEOUT_S
+    max_output_tokens: int = DEFAULT_MAX_OUTPUT_TOKENS
+    max_retries: int = DEFAULT_MAX_RETRIES
+    key_origin: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.api_key is not None and self.key_origin is None:
+            object.__setattr__(self, "key_origin", origin(self.base_url or DEFAULT_BASE_URL))
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether an endpoint is named at all; the embedded model is for when none is."""
+        return self.base_url is not None or self.api_key is not None
+
+    @property
+    def address(self) -> str:
+        """The endpoint's address as it may be shown: without user, password and query."""
+        parts = urlsplit(self.base_url or DEFAULT_BASE_URL)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
+
+    @property
+    def sends_key(self) -> bool:
+        """Whether a request to `base_url` carries the key."""
+        return self.api_key is not None and self.key_origin == (origin(self.base_url or DEFAULT_BASE_URL) or "")
+
+    def problem(self) -> ModelError | None:
+        """Return why no request can be made with these settings, or None."""
+        base_url = self.base_url or DEFAULT_BASE_URL
+        if origin(base_url) is None:
+            return ModelError(
+                "bad-settings",
+                "The model’s address is not an http:// or https:// address.",
+                "Correct goalmap.model.baseUrl, or GOALMAP_MODEL_BASE_URL: for example http://localhost:8000/v1.",
+            )
+        if "@" in urlsplit(base_url).netloc:
+            return ModelError(
+                "bad-settings",
+                "The model’s address holds a user name or a password.",
+                "Take it out of the address, and put the key into GOALMAP_API_KEY or the editor’s secret store.",
+            )
+        if self.api_key is not None and not (self.api_key.isascii() and self.api_key.isprintable()):
+            return ModelError(
+                "bad-settings",
+                "The key holds characters that no key has: it may have been copied with something else.",
+                "Set GOALMAP_API_KEY or OPENAI_API_KEY again.",
+            )
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A piece of a reply. The last one has the endpoint's `finish_reason`, such as `stop` or `length`."""
+
+    text: str
+    finish_reason: str | None = None
+
+
+def origin(url: str) -> str | None:
+    """Return scheme, host and port of `url` in one spelling (RFC 6454), or None where it is no http(s) address."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
+    except ValueError:
+        return None
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
+        return None
+    return f"{parts.scheme}://{parts.hostname.rstrip('.')}:{port}"
+
+
+def from_environment(environ: Mapping[str, str]) -> ModelSettings:
+    """Return what the environment says: `GOALMAP_*` before `OPENAI_*`, an empty variable counts as unset.
+
+    `OPENAI_API_KEY` belongs to `OPENAI_BASE_URL`, or to OpenAI where that is unset: it is not sent to a
+    `GOALMAP_MODEL_BASE_URL` of another origin. `GOALMAP_API_KEY` belongs to the address that results.
+    """
+
+    def variable(name: str) -> str | None:
+        return environ.get(name, "").strip() or None
+
+    openai_base_url = variable("OPENAI_BASE_URL")
+    base_url = variable("GOALMAP_MODEL_BASE_URL") or openai_base_url
+    goalmap_key = variable("GOALMAP_API_KEY")
+    home = base_url if goalmap_key else openai_base_url
+    return ModelSettings(
+        base_url=base_url,
+        name=variable("GOALMAP_MODEL_NAME"),
+        api_key=goalmap_key or variable("OPENAI_API_KEY"),
+        # An address that cannot be read has no origin, and so no key.
+        key_origin=origin(home or DEFAULT_BASE_URL) or "none",
+    )
+
+
+async def stream_completion(
+    messages: Sequence[Mapping[str, str]],
+    settings: ModelSettings,
+    *,
+    seed: int | None = None,
+    extra_body: Mapping[str, object] | None = None,
+) -> AsyncGenerator[Delta, None]:
+    """Yield the reply to `messages` as it arrives; the last piece has the finish reason.
+
+    Raises `ModelError`, and nothing else but cancellation. A request that failed before anything arrived is sent
+    again up to `settings.max_retries` times where the endpoint is busy or broken; a silent one is not, because it
+    may have been paid for. Close the iterator (`contextlib.aclosing`) to stop early: that, and cancelling the task,
+    closes the connection at once. `extra_body` is for parameters beyond OpenAI's, such as llama.cpp's `grammar`.
+    """
+    problem = settings.problem()
+    if problem is not None:
+        raise problem
+    for attempt in range(settings.max_retries + 1):
+        failure: ModelError
+        async with contextlib.aclosing(_request(messages, settings, seed, extra_body)) as pieces:
+            arrived = False
+            try:
+                async for piece in pieces:
+                    arrived = True
+                    yield piece
+            except ModelError as error:
+                failure = error
+            else:
+                return
+        pause_s = 0.5 * 2**attempt if failure.retry_after_s is None else failure.retry_after_s
+        if arrived or not failure.retryable or attempt == settings.max_retries or pause_s > _MAX_PAUSE_S:
+            raise failure
+        await asyncio.sleep(pause_s)
+
+
+async def _request(
+    messages: Sequence[Mapping[str, str]],
+    settings: ModelSettings,
+    seed: int | None,
+    extra_body: Mapping[str, object] | None,
+) -> AsyncGenerator[Delta, None]:
+    await asyncio.to_thread(importlib.import_module, "openai")
+    client = _client(settings)
+    request: dict[str, Any] = {
+        "model": settings.name or DEFAULT_MODEL_NAME,
+        "messages": list(messages),
+        "stream": True,
+        _limit_parameter(settings): settings.max_output_tokens,
+        "extra_body": dict(extra_body or {}),
+    }
+    if seed is not None:
+        request["seed"] = seed
+    failure: ModelError
+    stream: openai.AsyncStream[Any] | None = None
+    any_text = False
+    try:
+        stream = await _within(client.chat.completions.create(**request), settings)
+        events = _events(stream, settings)
+        while True:
+            chunk = await _within(anext(events, None), settings)
+            if chunk is None:
+                failure = closed(settings)
+                break
+            piece = _piece(chunk, settings)
+            any_text = any_text or bool(piece.text)
+            if piece.finish_reason is not None and not any_text:
+                failure = _empty(piece.finish_reason, settings)
+                break
+            if piece.text or piece.finish_reason is not None:
+                yield piece
+            # What may follow is a count of tokens, and an end that some proxies delay.
+            if piece.finish_reason is not None:
+                return
+    except ModelError as error:
+        failure = error
+    # An SDK may raise anything at all over a stream of garbage; cancellation is no Exception and passes.
+    except Exception as error:  # noqa: BLE001
+        failure = from_exception(error, settings)
+    finally:
+        if stream is not None:
+            await stream.close()
+        await client.close()
+    # Raised out here, so that no exception that knows the request hangs on to it as its context.
+    raise failure
+
+
+def _client(settings: ModelSettings) -> openai.AsyncOpenAI:
+    import openai
+
+    host = urlsplit(settings.base_url or DEFAULT_BASE_URL).hostname or ""
+    is_openai = host == "api.openai.com"
+    kept = _SENT_HEADERS | (_OPENAI_ACCOUNT_HEADERS if is_openai and settings.sends_key else frozenset())
+
+    async def dress(request: Any) -> None:
+        for name in set(request.headers) - kept:
+            del request.headers[name]
+        if settings.sends_key:
+            request.headers["authorization"] = f"Bearer {settings.api_key}"
+
+    async def cap(response: Any) -> None:
+        response.aiter_bytes = _capped(response.aiter_bytes, settings)
+
+    transport = openai.DefaultAsyncHttpxClient(
+        follow_redirects=False,
+        # A proxy is for the world outside; one that is set for everything would be told this machine's own key.
+        trust_env=host not in _LOOPBACK_HOSTS,
+        event_hooks={"request": [dress], "response": [cap]},
+    )
+    return openai.AsyncOpenAI(
+        api_key="kept-out-of-the-sdk",
+        base_url=settings.base_url or DEFAULT_BASE_URL,
+        timeout=openai.Timeout(settings.timeout_s, connect=min(_CONNECT_TIMEOUT_S, settings.timeout_s)),
+        max_retries=0,
+        http_client=transport,
+    )
+
+
+def _limit_parameter(settings: ModelSettings) -> str:
+    # OpenAI's reasoning models know only the new name, most other engines only the old one.
+    host = urlsplit(settings.base_url or DEFAULT_BASE_URL).hostname or ""
+    return "max_completion_tokens" if host.endswith(("api.openai.com", ".openai.azure.com")) else "max_tokens"
+
+
+def _capped(read: Callable[..., AsyncIterator[bytes]], settings: ModelSettings) -> Callable[..., AsyncIterator[bytes]]:
+    async def capped(*args: Any) -> AsyncIterator[bytes]:
+        size_bytes = 0
+        async for chunk in read(*args):
+            size_bytes += len(chunk)
+            if size_bytes > _MAX_RESPONSE_BYTES:
+                raise ModelError(
+                    "garbage",
+                    f"{settings.address} sent more than {_MAX_RESPONSE_BYTES // 1024**2} MB.",
+                    "Check that goalmap.model.baseUrl names a chat model.",
+                )
+            yield chunk
+
+    return capped
+
+
+async def _within(step: Awaitable[_T], settings: ModelSettings) -> _T:
+    # Around every step, because a server can also stay silent within a line, or send nothing but keep-alives.
+    try:
+        async with asyncio.timeout(settings.timeout_s):
+            return await step
+    except TimeoutError:
+        raise inactivity(settings) from None
+
+
+def _events(stream: Any, settings: ModelSettings) -> AsyncIterator[Any]:
+    content_type = stream.response.headers.get("content-type", "")
+    if content_type.partition(";")[0].strip().lower() in {"text/html", "application/json"}:
+        raise ModelError(
+            "garbage",
+            f"{settings.address} answered with a document instead of a stream of text.",
+            "Check that goalmap.model.baseUrl names an endpoint that speaks OpenAI’s protocol with streaming; it often "
+            "ends in /v1.",
+        )
+    return aiter(stream)
+
+
+def _piece(chunk: Any, settings: ModelSettings) -> Delta:
+    """Return what one event of the stream adds; the SDK hands on whatever JSON came, so nothing is certain here."""
+    choices = getattr(chunk, "choices", None)
+    if not isinstance(choices, list):
+        raise garbage(settings)
+    if not choices:
+        return Delta("")
+    delta = getattr(choices[0], "delta", None)
+    text = getattr(delta, "content", None) or ""
+    finish_reason = getattr(choices[0], "finish_reason", None) or None
+    refusal = getattr(delta, "refusal", None)
+    if not isinstance(text, str) or not isinstance(finish_reason, str | None):
+        raise garbage(settings)
+    if isinstance(refusal, str) and refusal.strip():
+        raise ModelError("refused", "The model declined to write this.", "Describe the component in other words.")
+    return Delta(text, finish_reason)
+
+
+def _empty(finish_reason: str, settings: ModelSettings) -> ModelError:
+    if finish_reason == "length":
+        return ModelError(
+            "empty",
+            f"The model used all of its {settings.max_output_tokens} tokens before it wrote anything.",
+            "Raise goalmap.model.maxOutputTokens: models that think first need several thousand.",
+        )
+    return ModelError("empty", f"{settings.address} sent an empty reply.", "Run it again, or choose another model.")
