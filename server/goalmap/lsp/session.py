@@ -130,6 +130,8 @@ class Session(Hooks):
         self.change_listeners: list[Callable[[OpenLibrary], Any]] = []
         self.save_listeners: list[Callable[[OpenLibrary], Any]] = []
         self.initialized_listeners: list[Callable[[], Awaitable[Any]]] = []
+        self.shutdown_listeners: list[Callable[[], Awaitable[Any]]] = []
+        self.is_trusted = True
         self.jobs: dict[str, tuple[str, GoalPath, str, int | None]] = {}
         self.settings: Settings = DEFAULTS
         self.syntax_is_shown_elsewhere = False
@@ -146,6 +148,7 @@ class Session(Hooks):
         options = options if isinstance(options, dict) else {}
         # An editor whose own JSON service marks syntax errors and duplicate keys must not show each of them twice.
         self.syntax_is_shown_elsewhere = options.get("jsonService") is True
+        self.is_trusted = options.get("trusted") is not False
         folders = params.get("workspaceFolders") or []
         uris = [folder["uri"] for folder in folders] or [params.get("rootUri") or ""]
         self.folders = [path for path in map(to_path, uris) if path]
@@ -153,6 +156,11 @@ class Session(Hooks):
     async def on_initialized(self) -> None:
         """Do what had to wait for the handshake."""
         for listener in self.initialized_listeners:
+            await listener()
+
+    async def on_shutdown(self) -> None:
+        """End what is under way, keeping what it has."""
+        for listener in self.shutdown_listeners:
             await listener()
 
     def settings_changed(self) -> None:

@@ -23,7 +23,6 @@ GENERATE: Final = "goalmap.generateComponent"
 GENERATE_ALL: Final = "goalmap.generateAll"
 CANCEL: Final = "goalmap.cancelGeneration"
 CREATE_EMPTY: Final = "goalmap.createEmpty"
-DELETE: Final = "goalmap.deleteComponent"
 FINISH: Final = "goalmap.finishGeneration"
 DISCARD: Final = "goalmap.discardGeneration"
 
@@ -50,7 +49,7 @@ def code_actions(session: Session, params: Json) -> Any:
     only = (params.get("context") or {}).get("only")
     if library.document is not document:
         path = library.relative(document.path or "")
-        return list(_for_component(library, path)) if path and _wanted("quickfix", only) else None
+        return list(_for_component(session, library, path)) if path and _wanted("quickfix", only) else None
     positions = session.map_positions(library)
     first, last = positions.place(params["range"]["start"]), positions.place(params["range"]["end"])
     fixes = _Fixes(session, library, positions)
@@ -61,7 +60,9 @@ def code_actions(session: Session, params: Json) -> Any:
                 found += fixes.of(span, problem)
         found += fixes.of_interrupted(first[0], last[0])
     if _wanted(FIX_ALL_KIND, only) and (edits := fixes.all_safe()):
-        found.append({"title": "Fix all that has one safe fix", "kind": FIX_ALL_KIND, "edit": fixes.workspace_edit(edits)})
+        found.append(
+            {"title": "Fix all that has one safe fix", "kind": FIX_ALL_KIND, "edit": fixes.workspace_edit(edits)}
+        )
     return found
 
 
@@ -83,9 +84,7 @@ def autogen_target(library: OpenLibrary, reference: Reference) -> str:
         for path in library.users
         if path.startswith(f"{library.library.folder(reference.slot)}/")
     }
-    return autogen_file(
-        reference.slot, reference.goal[-1], lambda name: same_for_some_systems(name) in taken | named
-    )
+    return autogen_file(reference.slot, reference.goal[-1], lambda name: same_for_some_systems(name) in taken | named)
 
 
 def guess(library: OpenLibrary, reference: Reference) -> str:
@@ -134,9 +133,9 @@ class _Fixes:
             fixes = self.missing(reference, problem)
         elif problem.code == "component.case-mismatch" and reference and problem.target:
             fixes = iter([self.use(reference, self.file_of(reference, problem.target), preferred=True)])
-        elif problem.code in ("reference.duplicate", "reference.unsafe") and reference:
-            fixes = iter([self.remove(reference)])
-        elif problem.code == "component.unreadable" and reference:
+        elif (problem.code in ("reference.duplicate", "reference.unsafe") and reference) or (
+            problem.code == "component.unreadable" and reference
+        ):
             fixes = iter([self.remove(reference)])
         elif problem.code == "slot.unknown":
             fixes = self.unknown_slot(span)
@@ -201,7 +200,9 @@ class _Fixes:
 
     def count_missing(self, goal: Goal) -> int:
         return sum(
-            problem.code == "component.missing" and problem.reference is not None and problem.reference.goal == goal.path
+            problem.code == "component.missing"
+            and problem.reference is not None
+            and problem.reference.goal == goal.path
             for line in range(goal.first_line, goal.last_line + 1)
             for problem in self.library.problems.local.get(line, ())
         )
@@ -245,7 +246,9 @@ class _Fixes:
                 name = visible("/".join((*waiting.goal, waiting.slot)))
                 fix = self.command(f"Finish the interrupted generation of {name}", FINISH, arguments)
                 yield {**fix, "kind": "quickfix", "isPreferred": True}
-                fix = self.command(f"Discard the interrupted generation of {name} (its text is kept)", DISCARD, arguments)
+                fix = self.command(
+                    f"Discard the interrupted generation of {name} (its text is kept)", DISCARD, arguments
+                )
                 yield {**fix, "kind": "quickfix"}
 
     def all_safe(self) -> list[Edit]:
@@ -288,9 +291,10 @@ def _short(text: str) -> str:
     return shown if len(shown) <= _MAX_SHOWN else f"{shown[: _MAX_SHOWN - 1]}…"
 
 
-def _for_component(library: OpenLibrary, path: str) -> Iterator[Json]:
+def _for_component(session: Session, library: OpenLibrary, path: str) -> Iterator[Json]:
     """Yield the fixes for a component that no goal names."""
-    if path in library.users or path not in library.library.files:
+    operations = session.server.client_capability("workspace.workspaceEdit.resourceOperations") or []
+    if path in library.users or path not in library.library.files or "delete" not in operations:
         return
     diagnostic = {
         "range": START_OF_FILE,
@@ -298,11 +302,9 @@ def _for_component(library: OpenLibrary, path: str) -> Iterator[Json]:
         "source": "goalmap",
         "message": unused_problem(path).message,
     }
-    arguments = [{"uri": library.map_uri, "path": path}]
-    title = f"Delete {visible(path)}"
     yield {
-        "title": title,
+        "title": f"Delete {visible(path)}",
         "kind": "quickfix",
         "diagnostics": [diagnostic],
-        "command": {"title": title, "command": DELETE, "arguments": arguments},
+        "edit": {"documentChanges": [{"kind": "delete", "uri": library.uri(path)}]},
     }

@@ -112,9 +112,7 @@ class Publisher:
         """Take back all that was said of a library that is no longer part of the workspace."""
         for path in [library.map_path, *self._others.pop(library.map_path, ())]:
             if self._sent.pop(path, b"[]") != b"[]":
-                self.session.server.notify(
-                    "textDocument/publishDiagnostics", {"uri": to_uri(path), "diagnostics": []}
-                )
+                self.session.server.notify("textDocument/publishDiagnostics", {"uri": to_uri(path), "diagnostics": []})
 
     def result_id(self, path: str, items: bytes) -> str:
         """Return the name of these diagnostics: the same one as long as they are the same."""
@@ -214,9 +212,7 @@ class Publisher:
                     texts.append(text)
         return f"[{','.join(texts)}]".encode()
 
-    def _line(
-        self, library: OpenLibrary, line: int, found: tuple[Problem, ...], near: _Near
-    ) -> Iterator[str]:
+    def _line(self, library: OpenLibrary, line: int, found: tuple[Problem, ...], near: _Near) -> Iterator[str]:
         lines = library.goal_map.lines
         for problem in found:
             text = self._one(library, lines, Span(line, problem.start, problem.end), problem, near)

@@ -1,0 +1,351 @@
+"""Generations under way: from the command to the last message about it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import uuid
+from collections.abc import Coroutine, Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from pygls.exceptions import JsonRpcException
+
+from goalmap.core.goal_map import Reference
+from goalmap.core.text import visible
+from goalmap.lsp.buffers import belongs_into_buffer, find_in_buffer, set_in_buffer
+from goalmap.lsp.convert import to_uri
+from goalmap.lsp.progress import Progress
+from goalmap.lsp.session import OpenLibrary, Session
+
+if TYPE_CHECKING:
+    from goalmap.generation.local import LocalModel
+    from goalmap.generation.model import ModelSettings
+    from goalmap.lsp.features.diagnostics import Publisher
+    from goalmap.workflows import GenerateRequest, Outcome, Summary, Waiting
+
+log = logging.getLogger(__name__)
+
+_ERROR: Final = 1
+_WARNING: Final = 2
+_INFO: Final = 3
+_SHOWN_CHARACTERS: Final = 90
+_MAX_FOLLOWED: Final = 100
+UNDO: Final = "Undo"
+
+Json = dict[str, Any]
+
+
+class Jobs:
+    """Runs generations, one task each, and keeps what waits for an editor to save its map."""
+
+    def __init__(self, session: Session, publisher: Publisher) -> None:
+        self.session = session
+        self.publisher = publisher
+        self.api_key: str | None = None
+        self._tasks: dict[str, asyncio.Future[Any]] = {}
+        self._waiting: dict[str, list[tuple[str, Waiting, Outcome]]] = {}
+        self._committed: dict[str, str] = {}
+        self._local: LocalModel | None = None
+        session.save_listeners.append(self.settle_soon)
+
+    # -- starting and stopping -----------------------------------------------------------------------------------------
+    def start(self, library: OpenLibrary, request: GenerateRequest) -> str:
+        """Begin a generation and return its job's id; the same id where this one is under way already."""
+        place = library.map_path, request.goal, request.slot, request.index
+        running = next((job for job, where in self.session.jobs.items() if where == place), None)
+        if running is not None:
+            return running
+        job = uuid.uuid4().hex
+        self.session.jobs[job] = place
+        self._spawn(job, self._run_one(job, library, request))
+        return job
+
+    def start_all(self, library: OpenLibrary, requests: list[GenerateRequest], at_once: int) -> str:
+        """Begin a generation of each component, and return the id of the one job that they are."""
+        job = uuid.uuid4().hex
+        self._spawn(job, self._run_all(job, library, requests, at_once))
+        return job
+
+    def _spawn(self, job: str, work: Coroutine[Any, Any, None]) -> None:
+        task = self.session.server.protocol.run_in_background(work, "generation")
+        self._tasks[job] = task
+        task.add_done_callback(lambda _: self._forget(job))
+
+    def _forget(self, job: str) -> None:
+        self._tasks.pop(job, None)
+        self.session.jobs.pop(job, None)
+
+    def cancel(self, job: str | None = None) -> bool:
+        """Cancel a job, or all of them; return whether there was one."""
+        tasks = [self._tasks[job]] if job in self._tasks else [] if job else list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        return bool(tasks)
+
+    async def end(self) -> None:
+        """Cancel everything, wait until it has kept what it has, and stop the embedded model."""
+        tasks = list(self._tasks.values())
+        self.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        for waiting in [entry for entries in self._waiting.values() for entry in entries]:
+            waiting[1].close()
+        if self._local is not None:
+            await self._local.stop()
+
+    # -- one, and many ---------------------------------------------------------------------------------------------------
+    async def _run_one(self, job: str, library: OpenLibrary, request: GenerateRequest) -> None:
+        title = f"Generating {visible(request.file) or visible(request.slot)}"
+        progress = await Progress.begin(self.session.server, title, lambda: self.cancel(job))
+        outcome = await self._generate(job, library, request, _Reporter(progress))
+        progress.end(outcome.message)
+        self._say_notes(outcome.notes)
+        self._notify(job, library, outcome.kind, outcome.message, outcome.component_path)
+        await self._afterwards(job, library, outcome)
+
+    async def _run_all(self, job: str, library: OpenLibrary, requests: list[GenerateRequest], at_once: int) -> None:
+        from goalmap.workflows import generate_all
+
+        title = f"Generating {len(requests)} components"
+        progress = await Progress.begin(self.session.server, title, lambda: self.cancel(job))
+        finished = 0
+
+        async def one(request: GenerateRequest) -> Outcome:
+            nonlocal finished
+            name = visible(request.file) or visible(request.slot)
+            reporter = _Reporter(progress, f"{finished + 1} of {len(requests)} · {name}: ")
+            outcome = await self._generate(job, library, request, reporter)
+            finished += 1
+            self._say_notes(outcome.notes)
+            return outcome
+
+        summary: Summary = await generate_all(requests, one, at_once=at_once)
+        progress.end(summary.message)
+        kinds = [outcome.kind for outcome in summary.outcomes]
+        worst = next(
+            (kind for kind in ("conflict", "failed", "cancelled", "pending-save") if kind in kinds), "committed"
+        )
+        reasons = dict.fromkeys(
+            outcome.message for outcome in summary.outcomes if outcome.kind in ("failed", "conflict")
+        )
+        self._notify(job, library, worst, " ".join([f"{summary.message}.", *reasons]), None)
+        if not self._client_shows:
+            self._message(_INFO if worst in ("committed", "pending-save") else _WARNING, f"{summary.message}.")
+
+    async def _generate(self, job: str, library: OpenLibrary, request: GenerateRequest, reporter: _Reporter) -> Outcome:
+        from goalmap.workflows import Neighbours, generate
+
+        session = self.session
+        session.look(library)
+        settings = self.model_settings()
+        outcome = await generate(
+            request,
+            settings=settings,
+            local=self.local_model() if not settings.is_configured else None,
+            reporter=reporter,
+            neighbours=Neighbours(library.goal_map, library.library, session.reader(library)),
+            through_buffer=lambda: belongs_into_buffer(session, library),
+        )
+        if outcome.kind == "pending-save":
+            outcome = await self._through_buffer(job, library, request, outcome)
+        if outcome.tx is not None and outcome.kind in ("committed", "pending-save"):
+            self._committed[job] = outcome.tx
+            for old in list(self._committed)[:-_MAX_FOLLOWED]:
+                del self._committed[old]
+        if outcome.text is not None:
+            session.server.notify("window/logMessage", {"type": _ERROR, "message": outcome.text})
+        # At once, without waiting for a watcher: the squiggle goes with the commit.
+        session.look(library)
+        session.touch(library)
+        self.publisher.publish_changed()
+        return outcome
+
+    def model_settings(self) -> ModelSettings:
+        """Return which model to ask: settings over environment, with the key of the editor's secret store."""
+        return self.session.settings.model_settings(os.environ, stored_key=self.api_key)
+
+    def local_model(self) -> LocalModel:
+        """Return the embedded model, which starts when it is first asked."""
+        from goalmap.generation.local import LocalModel
+
+        if self._local is None:
+            self._local = LocalModel()
+        return self._local
+
+    # -- through the buffer ----------------------------------------------------------------------------------------------
+    async def _through_buffer(
+        self, job: str, library: OpenLibrary, request: GenerateRequest, outcome: Outcome
+    ) -> Outcome:
+        """Put the new reference into the editor's buffer; the record stays until the disk has it."""
+        assert outcome.waiting is not None  # noqa: S101 - what pending-save means
+        assert outcome.file is not None  # noqa: S101 - as above
+        reference = find_in_buffer(library, request.goal, request.slot, request.index, request.file)
+        done = reference is not None and await set_in_buffer(self.session, library, reference, outcome.file)
+        if not done and library.document is None:
+            return await self._finish_on_disk(outcome)
+        self._waiting.setdefault(library.map_path, []).append((job, outcome.waiting, outcome))
+        if done:
+            return outcome
+        where = f"{visible(request.slot)} of {visible('/'.join(request.goal))}"
+        return replace(
+            outcome,
+            kind="conflict",
+            message=f"{visible(outcome.file)} is written, but {where} has changed in the editor, or the editor did not "
+            f"take the edit. Write {visible(outcome.file)} there yourself and save, or use the quick fix to discard it.",
+        )
+
+    async def _finish_on_disk(self, outcome: Outcome) -> Outcome:
+        """Commit on disk after all: the map was closed before it could take the edit."""
+        from goalmap.files import errors, recovery
+
+        assert outcome.waiting is not None  # noqa: S101 - what pending-save means
+        outcome.waiting.close()
+        try:
+            await asyncio.to_thread(recovery.finish, os.path.dirname(outcome.map_path), outcome.tx or "")
+        except errors.CommitError as error:
+            return replace(outcome, kind="failed", message=str(error), waiting=None)
+        return replace(outcome, kind="committed", message=f"Committed {visible(outcome.file or '')}.", waiting=None)
+
+    def settle_soon(self, library: OpenLibrary) -> None:
+        """Look whether the disk has by now what a buffer had to be saved for."""
+        if self._waiting.get(library.map_path):
+            self.session.server.protocol.run_in_background(self._settle(library), "settle")
+
+    async def _settle(self, library: OpenLibrary) -> None:
+        for entry in list(self._waiting.get(library.map_path, ())):
+            outcome = await entry[1].settle()
+            if outcome is not None:
+                if entry in self._waiting.get(library.map_path, ()):
+                    self._waiting[library.map_path].remove(entry)
+                if outcome.kind != "committed":
+                    self._message(_WARNING, outcome.message)
+        self.session.touch(library)
+        self.publisher.publish_changed()
+
+    # -- afterwards ------------------------------------------------------------------------------------------------------
+    @property
+    def _client_shows(self) -> bool:
+        """Whether the client opens the component and offers Undo by itself, when told with `goalmap/generated`."""
+        return self.session.server.client_capability("experimental.goalmap.showsGenerated") is True
+
+    def _notify(self, job: str, library: OpenLibrary, outcome: str, message: str, component_path: str | None) -> None:
+        params: Json = {"job": job, "outcome": outcome, "mapUri": library.map_uri, "message": message}
+        if component_path:
+            params["componentUri"] = to_uri(component_path)
+        self.session.server.notify("goalmap/generated", params)
+
+    async def _afterwards(self, job: str, library: OpenLibrary, outcome: Outcome) -> None:
+        """Open the component and offer to undo, where the client does not do so itself."""
+        if self._client_shows:
+            return
+        if outcome.kind in ("failed", "conflict", "cancelled"):
+            kind = {"failed": _ERROR, "conflict": _WARNING}.get(outcome.kind, _INFO)
+            self._message(kind, outcome.message)
+            return
+        server = self.session.server
+        if outcome.component_path and server.client_capability("window.showDocument.support"):
+            shown = {"uri": to_uri(outcome.component_path), "takeFocus": False}
+            server.protocol.send_request("window/showDocument", shown)
+        if server.client_capability("window.showMessage") is None:
+            self._message(_INFO, f"{outcome.message} To undo: goalmap undo")
+            return
+        try:
+            params = {"type": _INFO, "message": outcome.message, "actions": [{"title": UNDO}]}
+            answer = await server.ask("window/showMessageRequest", params)
+        except JsonRpcException:
+            return
+        if isinstance(answer, dict) and answer.get("title") == UNDO:
+            await self.undo(library, self._committed.get(job))
+
+    def _message(self, kind: int, message: str) -> None:
+        self.session.server.notify("window/showMessage", {"type": kind, "message": message})
+
+    def _say_notes(self, notes: Iterable[str]) -> None:
+        for note in notes:
+            self._message(_INFO, note)
+
+    def tx_of(self, job: str) -> str | None:
+        """Return the transaction of a job that was committed."""
+        return self._committed.get(job)
+
+    async def undo(self, library: OpenLibrary, tx: str | None) -> bool:
+        """Undo a commit, on disk and in the buffer; return whether it was undone."""
+        from goalmap import workflows
+
+        waiting = next((entry for entry in self._waiting.get(library.map_path, ()) if entry[2].tx == tx), None)
+        if waiting is not None:
+            return await self._undo_unsaved(library, waiting)
+        if library.document is not None and self.session.is_dirty(library.document):
+            self._message(_WARNING, "The map has unsaved changes: save it, then undo again.")
+            return False
+        undone = await asyncio.to_thread(workflows.undo, library.root, tx)
+        self._message(_INFO if undone.exit_code == 0 else _WARNING, undone.message)
+        if undone.result is not None:
+            await self._follow_undo(library, undone.result.file, undone.result.restored_file)
+        self.session.look(library)
+        self.session.touch(library)
+        self.publisher.publish_changed()
+        return undone.exit_code == 0
+
+    async def _follow_undo(self, library: OpenLibrary, file: str, restored: str) -> None:
+        """Have a clean buffer that does not reload by itself take what is on disk now."""
+        if library.document is None or not belongs_into_buffer(self.session, library):
+            return
+        for reference in _references_to(library, file):
+            await set_in_buffer(self.session, library, reference, restored)
+
+    async def _undo_unsaved(self, library: OpenLibrary, entry: tuple[str, Waiting, Outcome]) -> bool:
+        """Take back an edit that is only in the buffer, and discard the record."""
+        from goalmap.files import errors, recovery
+
+        _, waiting, outcome = entry
+        self._waiting[library.map_path].remove(entry)
+        waiting.close()
+        old = self._old_file(library, outcome)
+        for reference in _references_to(library, outcome.file or "") if old is not None else ():
+            await set_in_buffer(self.session, library, reference, old or "")
+        try:
+            report = await asyncio.to_thread(recovery.discard, library.root, outcome.tx or "")
+        except errors.CommitError as error:
+            self._message(_WARNING, str(error))
+            return False
+        kept = f" Its text is kept in {report.parked[0].path}." if report.parked else ""
+        self._message(_INFO, f"Undone.{kept}")
+        self.session.look(library)
+        self.session.touch(library)
+        self.publisher.publish_changed()
+        return True
+
+    def _old_file(self, library: OpenLibrary, outcome: Outcome) -> str | None:
+        from goalmap.files import recovery
+
+        found = [pending for pending in recovery.pending(library.root) if pending.tx == outcome.tx]
+        return found[0].file if found else None
+
+
+def _references_to(library: OpenLibrary, file: str) -> list[Reference]:
+    return [reference for reference in library.goal_map.references() if reference.file == file]
+
+
+class _Reporter:
+    """Shows the end of what the model has written so far."""
+
+    def __init__(self, progress: Progress, lead: str = "") -> None:
+        self._progress = progress
+        self._lead = lead
+        self._text = ""
+        self._words = 0
+
+    def chunk(self, text: str) -> None:
+        """Show more."""
+        self._text += text
+        self._words = len(self._text.split())
+        tail = visible(" ".join(self._text[-2 * _SHOWN_CHARACTERS :].split()))[-_SHOWN_CHARACTERS:]
+        self._progress.report(f"{self._lead}{self._words} words · …{tail}")
+
+    def restarted(self) -> None:
+        """Start over."""
+        self._text = ""
+        self._progress.report(f"{self._lead}once more, with another seed")
