@@ -1,0 +1,119 @@
+"""A map as a tree: categories, goals and slots, each with where it begins and ends; and what can be folded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from goalmap.core.edits import Place
+from goalmap.core.goal_map import GoalMap, GoalPath, is_slot
+from goalmap.core.scan import CLOSE, KEY, OPEN, PAIR, STRING, Frame
+from goalmap.core.text import Span, without_end
+
+# Deeper than anybody nests, and far from where encoders of nested values give up.
+MAX_DEPTH: Final = 64
+
+
+@dataclass(slots=True)
+class Node:
+    """A category, goal or slot. It reaches from its key's opening quote to `end`."""
+
+    kind: Literal["category", "goal", "slot"]
+    name: str
+    path: GoalPath
+    key_span: Span
+    end: Place
+    detail: str = ""
+    children: list[Node] = field(default_factory=list)
+
+    @property
+    def start(self) -> Place:
+        """Where its key begins."""
+        return Place(self.key_span.line, max(self.key_span.start - 1, 0))
+
+
+def tree(goal_map: GoalMap) -> list[Node]:
+    """Return the outermost nodes of a map, in its order. Below `MAX_DEPTH` levels, everything is on the last one."""
+    goals = {entry.frame for entry in goal_map.outline.entries}
+    categories = goal_map.outline.categories
+    last = len(goal_map.lines) - 1
+    end = Place(last, len(without_end(goal_map.lines[last])))
+    top: list[Node] = []
+    # What is open: for each frame that is a category or a goal, its node; None for the map's own object.
+    stack: list[tuple[Frame, Node | None]] = []
+    slot: Node | None = None
+    files = 0
+    key_span, key = Span(0, 0, 0), ""
+
+    def add(node: Node) -> None:
+        holder = next((found for _, found in reversed(stack[:MAX_DEPTH]) if found is not None), None)
+        (top if holder is None else holder.children).append(node)
+
+    for line, items in enumerate(goal_map.items):
+        for item in items:
+            tag = item[0]
+            if tag == PAIR:
+                if item[4] in goals and is_slot(item[3]):
+                    path = stack[-1][1].path if stack and stack[-1][1] else ()
+                    place = Place(line, item[6] + 1)
+                    add(Node("slot", item[3], path, Span(line, item[1], item[2]), place, item[7]))
+            elif tag == KEY:
+                key_span, key = Span(line, item[1], item[2]), item[3]
+                if item[4] in goals and is_slot(key):
+                    path = stack[-1][1].path if stack and stack[-1][1] else ()
+                    slot = Node("slot", key, path, key_span, Place(line, min(item[2] + 1, _width(goal_map, line))))
+                    files = 0
+                    add(slot)
+                else:
+                    slot = None
+            elif tag == OPEN:
+                frame: Frame = item[3]
+                if frame in categories or frame in goals:
+                    node = None
+                    if isinstance(frame.key, str) and stack:
+                        above = stack[-1][1]
+                        path = (*(above.path if above else ()), frame.key)
+                        node = Node("goal" if frame in goals else "category", key, path, key_span, end)
+                        add(node)
+                    stack.append((frame, node))
+            elif tag == CLOSE:
+                if stack and stack[-1][0] is item[3]:
+                    closed = stack.pop()[1]
+                    if closed is not None:
+                        closed.end = Place(line, item[2])
+                elif slot is not None and item[3].kind == "[":
+                    slot.end = Place(line, item[2])
+            elif tag == STRING and slot is not None:
+                files += 1
+                slot.detail = item[3] if files == 1 else f"{files} components"
+                slot.end = Place(line, min(item[2] + 1, _width(goal_map, line)))
+    return top
+
+
+def _width(goal_map: GoalMap, line: int) -> int:
+    return len(without_end(goal_map.lines[line]))
+
+
+def walk(nodes: list[Node]) -> Iterator[Node]:
+    """Yield all nodes in map order."""
+    pending = list(reversed(nodes))
+    while pending:
+        node = pending.pop()
+        yield node
+        pending.extend(reversed(node.children))
+
+
+def folds(goal_map: GoalMap) -> Iterator[tuple[int, int]]:
+    """Yield the first and last line of each object and list that has lines to hide; the line of its end stays."""
+    opened: dict[Frame, int] = {}
+    for line, items in enumerate(goal_map.items):
+        for item in items:
+            if item[0] == OPEN:
+                opened[item[3]] = line
+            elif item[0] == CLOSE:
+                first = opened.pop(item[3], line)
+                if line - 1 > first:
+                    yield first, line - 1
+    last = len(goal_map.lines) - 1
+    yield from ((first, last) for first in opened.values() if last > first)

@@ -1,0 +1,111 @@
+"""`textDocument/documentSymbol` and `workspace/symbol`: categories, goals, slots and components by name."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final
+
+from goalmap.core.goal_map import path_of
+from goalmap.core.structure import Node, tree, walk
+from goalmap.core.text import visible
+from goalmap.lsp.convert import START_OF_FILE, Positions
+from goalmap.lsp.server import GoalmapServer
+from goalmap.lsp.session import Session
+
+Json = dict[str, Any]
+
+MAX_FOUND: Final = 128
+# SymbolKind: Namespace, Class, Property, File.
+_KINDS: Final = {"category": 3, "goal": 5, "slot": 7}
+_FILE: Final = 1
+
+
+def register(server: GoalmapServer, session: Session) -> None:
+    """Serve these features."""
+    server.request("textDocument/documentSymbol", {"documentSymbolProvider": True})(partial(document_symbols, session))
+    server.request("workspace/symbol", {"workspaceSymbolProvider": True})(partial(workspace_symbols, session))
+
+
+def document_symbols(session: Session, params: Json) -> Any:
+    """Return the outline of a map, as a tree where the client can show one; None for any other document."""
+    document = session.document(params["textDocument"]["uri"])
+    library = session.libraries.get(document.path or "") if document is not None else None
+    if library is None or library.document is not document:
+        return None
+    positions = session.map_positions(library)
+    nodes = tree(library.goal_map)
+    if session.server.client_capability("textDocument.documentSymbol.hierarchicalDocumentSymbolSupport"):
+        return [_symbol(node, positions) for node in nodes]
+    return [
+        {
+            "name": _shown(node.name),
+            "kind": _KINDS[node.kind],
+            "location": {"uri": library.map_uri, "range": _range(node, positions)},
+            "containerName": "/".join(node.path if node.kind == "slot" else node.path[:-1]),
+        }
+        for node in walk(nodes)
+    ]
+
+
+def _symbol(node: Node, positions: Positions) -> Json:
+    symbol: Json = {
+        "name": _shown(node.name),
+        "kind": _KINDS[node.kind],
+        "range": _range(node, positions),
+        "selectionRange": positions.range(node.key_span),
+    }
+    if node.detail:
+        symbol["detail"] = visible(node.detail)
+    if node.children:
+        symbol["children"] = [_symbol(child, positions) for child in node.children]
+    return symbol
+
+
+def _shown(name: str) -> str:
+    # VS Code refuses a whole outline for one symbol without a name.
+    return visible(name) if name.strip() else '""'
+
+
+def _range(node: Node, positions: Positions) -> Json:
+    return {"start": positions.position(*node.start), "end": positions.position(*node.end)}
+
+
+def workspace_symbols(session: Session, params: Json) -> Any:
+    """Return the goals and components of all libraries whose names are like the query, best first, not too many."""
+    names: list[str] = []
+    places: list[tuple[str, int, str, Any]] = []
+    for library in list(session.libraries.values()):
+        session.glance(library)
+        positions = session.map_positions(library)
+        for entry in library.goal_map.outline.entries:
+            goal = path_of(entry.frame)
+            names.append(goal[-1])
+            places.append(
+                (library.map_uri, _KINDS["goal"], "/".join(goal[:-1]), partial(positions.range, entry.key_span))
+            )
+        for path in sorted(library.library.files):
+            folder, _, name = path.rpartition("/")
+            names.append(name)
+            places.append((library.uri(path), _FILE, folder, lambda: START_OF_FILE))
+    return [
+        {"name": _shown(names[at]), "kind": kind, "containerName": within, "location": {"uri": uri, "range": range_()}}
+        for at in search(params.get("query") or "", names)
+        for uri, kind, within, range_ in (places[at],)
+    ]
+
+
+def search(query: str, names: list[str]) -> list[int]:
+    """Return which names are like `query`, best first: those that hold it, then those that nearly do."""
+    wanted = query.casefold().strip()
+    if not wanted:
+        return list(range(min(len(names), MAX_FOUND)))
+    folded = [name.casefold() for name in names]
+    held = [at for at, name in enumerate(folded) if wanted in name]
+    held.sort(key=lambda at: (not folded[at].startswith(wanted), len(folded[at]), folded[at]))
+    if len(held) < MAX_FOUND:
+        from rapidfuzz import fuzz, process  # late: 40 ms that few sessions need
+
+        near = process.extract(wanted, folded, scorer=fuzz.partial_ratio, limit=MAX_FOUND, score_cutoff=75)
+        there = set(held)
+        held += [at for _, _, at in near if at not in there]
+    return held[:MAX_FOUND]
