@@ -1,0 +1,119 @@
+"""`textDocument/rename` and `textDocument/prepareRename`: components, goals, categories, and the slots of one goal.
+
+Renaming a component renames its file and every reference to it, in every map of the workspace, as one edit. Whatever
+speaks against it is said before anything moves.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from functools import partial
+from typing import Any
+
+from goalmap.core.edits import Edit
+from goalmap.core.goal_map import Reference
+from goalmap.core.renames import Refused, check_file_name, move_edits, rename_key_edits, target_at
+from goalmap.core.text import visible
+from goalmap.lsp.protocol import RequestFailed
+from goalmap.lsp.server import GoalmapServer
+from goalmap.lsp.session import Cursor, OpenLibrary, Session
+from goalmap.lsp.workspace_edits import can_rename_files, workspace_edit
+
+Json = dict[str, Any]
+
+
+def register(server: GoalmapServer, session: Session) -> None:
+    """Serve these features."""
+
+    def capability(client: Json) -> Json:
+        can_prepare = ((client.get("textDocument") or {}).get("rename") or {}).get("prepareSupport")
+        return {"renameProvider": {"prepareProvider": True} if can_prepare else True}
+
+    server.request("textDocument/rename", capability)(partial(rename, session))
+    server.request("textDocument/prepareRename")(partial(prepare_rename, session))
+
+
+def prepare_rename(session: Session, params: Json) -> Any:
+    """Return the range of the name under the cursor, and the name; None where nothing can be renamed."""
+    cursor = session.cursor(params)
+    if cursor is None or not cursor.in_map:
+        return None
+    target = target_at(cursor.library.goal_map, cursor.line, cursor.column)
+    if target is None:
+        return None
+    return {"range": session.map_positions(cursor.library).range(target.span), "placeholder": target.name}
+
+
+def rename(session: Session, params: Json) -> Any:
+    """Return the edit that renames what is under the cursor to `newName`."""
+    cursor = session.cursor(params)
+    target = target_at(cursor.library.goal_map, cursor.line, cursor.column) if cursor and cursor.in_map else None
+    if cursor is None or target is None:
+        raise RequestFailed("Only goals, categories, slots and components can be renamed: put the cursor on one")
+    try:
+        if target.reference is not None:
+            return _rename_component(session, cursor, target.reference, params["newName"])
+        edits = rename_key_edits(cursor.library.goal_map, target, params["newName"])
+        _check_writable(cursor.library.map_path)
+    except Refused as refused:
+        raise RequestFailed(str(refused)) from None
+    return workspace_edit(session, {cursor.library.map_path: edits})
+
+
+def _rename_component(session: Session, cursor: Cursor, reference: Reference, name: str) -> Json | None:
+    library = cursor.library
+    session.look(library)  # what is refused or not depends on the disk as it is now
+    check_file_name(library.library, reference, name)
+    if name == reference.file:
+        return None
+    old = library.full(library.library.path(reference.slot, reference.file))
+    new = library.full(library.library.path(reference.slot, name))
+    exists = library.library.has(reference.slot, reference.file)
+    if exists and not can_rename_files(session):
+        shown = visible(library.library.path(reference.slot, name))
+        raise Refused(
+            f"This editor does not let the server rename files. Rename the file to {shown} yourself, then use the "
+            "quick fix at the references"
+        )
+    if exists and os.path.lexists(new) and not os.path.samefile(old, new):
+        raise Refused(f"{visible(new)} exists already: choose another name")
+    edits = edits_of_moved(session, {old: new})[0]
+    for map_path in (path for path, found in edits.items() if found):
+        _check_writable(map_path)
+    if not exists:
+        return workspace_edit(session, edits)
+    document = session.documents.get(old)
+    old_uri = document.uri if document else library.uri(library.library.path(reference.slot, reference.file))
+    return workspace_edit(session, edits, (old_uri, library.uri(library.library.path(reference.slot, name))))
+
+
+Stranded = list[tuple[OpenLibrary, list[Reference]]]
+
+
+def edits_of_moved(session: Session, moved: dict[str, str]) -> tuple[dict[str, list[Edit]], Stranded]:
+    """Return the edits of each map of the workspace when files move, and the references that cannot follow.
+
+    `moved` gives the new absolute path of each old one.
+    """
+    edits: dict[str, list[Edit]] = {}
+    stranded: Stranded = []
+    for library in list(session.libraries.values()):
+        moves = {library.relative(old): library.relative(new) for old, new in moved.items()}
+        moves.pop(None, None)
+        if moves:
+            found = move_edits(library.goal_map, library.library, {old: new for old, new in moves.items() if old})
+            edits[library.map_path] = found.edits
+            if found.stranded:
+                stranded.append((library, found.stranded))
+    return edits, stranded
+
+
+def _check_writable(map_path: str) -> None:
+    """Raise `Refused` for a map that is read-only; root may write everything, but a file without `w` means it."""
+    try:
+        mode = os.stat(map_path).st_mode
+    except OSError:
+        return  # never saved: the buffer is all there is
+    if not os.access(map_path, os.W_OK) or not mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH):
+        raise Refused(f"{visible(map_path)} is read-only: make it writable first. Nothing was renamed")
