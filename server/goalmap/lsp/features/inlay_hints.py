@@ -1,0 +1,53 @@
+"""`textDocument/inlayHint`: after each reference, about how many tokens its component adds to a prompt.
+
+They are estimates, so that a screen full of them costs a few small reads; hovers and lenses count exactly where they
+can. Editors have a switch of their own for hints: there is no second one here.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from goalmap.core.goal_map import Reference
+from goalmap.core.tokens import estimate_tokens
+from goalmap.lsp.server import GoalmapServer
+from goalmap.lsp.session import OpenLibrary, Session
+
+Json = dict[str, Any]
+
+
+def register(server: GoalmapServer, session: Session) -> None:
+    """Serve this feature."""
+    server.request("textDocument/inlayHint", {"inlayHintProvider": True})(partial(inlay_hints, session))
+
+
+def inlay_hints(session: Session, params: Json) -> Any:
+    """Return the hints within a range of a map; None for any other document."""
+    document = session.document(params["textDocument"]["uri"])
+    library = session.library_at(params["textDocument"]["uri"]) if document is not None else None
+    if library is None or library.document is not document:
+        return None
+    goal_map = library.goal_map
+    positions = session.map_positions(library)
+    first, last = positions.place(params["range"]["start"]), positions.place(params["range"]["end"])
+    hints = []
+    texts: dict[tuple[str, str], str | None] = {}
+    for number in goal_map.outline.between(first[0], last[0]):
+        for reference in goal_map.goal_of(goal_map.outline.entries[number]).references:
+            span = reference.span
+            if not first <= (span.line, span.end) <= last or not library.library.has(reference.slot, reference.file):
+                continue
+            key = reference.slot, reference.file
+            if key not in texts:
+                texts[key] = _label(session, library, reference)
+            if texts[key]:
+                closed = goal_map.lines[span.line][span.end : span.end + 1] == '"'
+                place = positions.position(span.line, span.end + closed)
+                hints.append({"position": place, "label": texts[key], "paddingLeft": True})
+    return hints
+
+
+def _label(session: Session, library: OpenLibrary, reference: Reference) -> str | None:
+    text = session.read(library, library.library.path(reference.slot, reference.file))
+    return None if text is None else f"{estimate_tokens(text.rstrip())} tokens"
