@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from goalmap.core import completions
 from goalmap.core.completions import Candidate, Candidates, FilePlace, KeyPlace
+from goalmap.core.edits import inner_json
 from goalmap.core.naming import COMPONENTS, TEMPLATE_SLOT
 from goalmap.core.text import Span, visible
 from goalmap.core.tokens import estimate_tokens
@@ -73,19 +74,20 @@ def _list(session: Session, cursor: Cursor, span: Span, candidates: Candidates, 
     items = []
     for candidate in candidates.found:
         text = written(candidate.text)
-        item = _item(candidate, text, {"range": range_, "newText": text})
+        item = _item(candidate, {"range": range_, "newText": text})
         if candidate.path:
             item["data"] = {"uri": map_uri, "path": candidate.path}
         items.append(item)
     return {"isIncomplete": not candidates.complete, "items": items}
 
 
-def _item(candidate: Candidate, filter_text: str, edit: Json) -> Json:
+def _item(candidate: Candidate, edit: Json) -> Json:
     item = {
         "label": visible(candidate.text),
         "kind": _KINDS[candidate.kind],
         "sortText": f"{candidate.rank}{candidate.text}",
-        "filterText": filter_text,
+        # What stands in the document is compared with this: JSON, without the quotes.
+        "filterText": inner_json(candidate.text),
         "textEdit": edit,
     }
     return {**item, "detail": visible(candidate.note)} if candidate.note else item
@@ -109,7 +111,7 @@ def _keys(session: Session, cursor: Cursor, place: KeyPlace, candidates: Candida
             value = '["$1"]' if candidate.value == "list" else '"$1"'
             tail = "," if place.comma else ""
             new = f"{_snippet_text(head)}: {value}{tail}" if snippets else f"{head}: {value.replace('$1', '')}{tail}"
-        item = _item(candidate, text, {"range": range_, "newText": new})
+        item = _item(candidate, {"range": range_, "newText": new})
         if bring_value and snippets:
             item["insertTextFormat"] = _SNIPPET
         items.append(item)
