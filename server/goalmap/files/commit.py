@@ -98,13 +98,13 @@ def commit_record(store: Store, record: Record, *, thorough: bool) -> Committed:
 def settle_record(store: Store, record: Record) -> Committed | None:
     """Drop the record of a commit whose map edit went through an editor, once the map on disk has it; None until then.
 
-    Raises SlotChanged where the map has neither the old reference nor the new one.
+    Raises SlotChanged where the map has neither the old reference nor the new one, unless the old one was unsaved too.
     """
     header = record.header
     with MapFile(store) as map_file:
         goal_map = parse(map_file.read().text)
     if header.naming == "autogen" and find_reference(goal_map, header, record.contents.file) is None:
-        if find_reference(goal_map, header, header.old) is None:
+        if not header.unsaved and find_reference(goal_map, header, header.old) is None:
             raise SlotChanged(f"{MAP_NAME} no longer has {header.old!r} at {place_of(header)}")
         return None
     return commit_record(store, record, thorough=False)
@@ -142,14 +142,14 @@ def with_reference(text: str, header: Header, old: str, new: str) -> str | None:
 def publish_component(store: Store, record: Record, map_file: MapFile, *, thorough: bool) -> None:
     """Bring the component into its folder, whole and durably (I2), never over another (I9).
 
-    The map must have the old or the new reference; otherwise, or where a file of the same name has another text,
-    SlotChanged is raised.
+    The map must have the old or the new reference, unless that is in an editor's unsaved map. Otherwise, or where a
+    file of the same name has another text, SlotChanged is raised.
     """
     header, text = record.header, record.contents.text or b""
     map_file.settle(header.tx)  # first: what the map seems to say may be half of an exchange
     goal_map = parse(map_file.read().text)
     is_named = header.naming == "autogen" and find_reference(goal_map, header, record.contents.file) is not None
-    if not is_named and find_reference(goal_map, header, header.old) is None:
+    if not is_named and not header.unsaved and find_reference(goal_map, header, header.old) is None:
         raise SlotChanged(f"{MAP_NAME} no longer has {header.old!r} at {place_of(header)}")
     may_rename = header.naming == "autogen" and not is_named
     while True:

@@ -55,7 +55,8 @@ class Header:
 
     For `generate`, `old` is the reference as the map has it now, and `file` the one it is to have. For `undo` the same
     the other way round: `old` is the generated name that the map has, `file` what it had before, and `component` and
-    `sha256` tell which file goes. For `edit` only `tx` counts: temporary files carry it.
+    `sha256` tell which file goes. For `edit` only `tx` counts: temporary files carry it. `unsaved` says that the old
+    reference may be in an editor's unsaved map only.
     """
 
     tx: str
@@ -72,6 +73,7 @@ class Header:
     component: str = ""
     sha256: str = ""
     receipt: str = ""
+    unsaved: bool = False
 
 
 @dataclass
@@ -159,7 +161,11 @@ def _header(payload: bytes) -> Header:
         header.component,
         *header.goal,
     )
-    if not all(isinstance(text, str) for text in texts) or not isinstance(header.index, int | None):
+    if (
+        not all(isinstance(text, str) for text in texts)
+        or not isinstance(header.index, int | None)
+        or type(header.unsaved) is not bool
+    ):
         raise Damaged("its header has values of the wrong kind")
     if (
         not _TX.match(header.tx)

@@ -159,7 +159,7 @@ def _finish(store: Store, record: Record, report: RecoveryReport, *, finish_buff
         report.dropped.append(record.name)
     elif contents.text is None:
         report.parked.append(park(store, record, "the model's answer was cut short"))
-    elif contents.is_buffered and not finish_buffered and _map_has_old(store, header, contents.file):
+    elif contents.is_buffered and not finish_buffered and _waits_for_editor(store, header, contents.file):
         report.pending.append(_pending(header.tx, contents, "the map with its reference was not saved in the editor"))
     else:
         _commit(store, record, report)
@@ -175,11 +175,11 @@ def _commit(store: Store, record: Record, report: RecoveryReport) -> None:
         report.warnings += committed.warnings
 
 
-def _map_has_old(store: Store, header: Header, file: str) -> bool:
+def _waits_for_editor(store: Store, header: Header, file: str) -> bool:
     with MapFile(store) as map_file:
         goal_map = parse(map_file.read().text)
     named = header.naming == "autogen" and find_reference(goal_map, header, file)
-    return not named and find_reference(goal_map, header, header.old) is not None
+    return not named and (header.unsaved or find_reference(goal_map, header, header.old) is not None)
 
 
 def park(store: Store, record: Record, reason: str) -> Parked:

@@ -87,6 +87,7 @@ class SlotRequest:
     """A component to generate: for the reference `file`, which the map holds now and which names nothing.
 
     `naming`: `autogen` makes a new file and has the map name it; `referenced` makes the file that the map names.
+    `map_text` is the map as an editor has it, unsaved: then the reference need not be on disk yet.
     """
 
     map_path: str
@@ -96,6 +97,7 @@ class SlotRequest:
     file: str
     description: str
     naming: Literal["autogen", "referenced"] = "autogen"
+    map_text: str | None = None
 
     @property
     def root(self) -> str:
@@ -198,7 +200,8 @@ def _plan(store: Store, request: SlotRequest) -> Header:
     with MapFile(store) as map_file:
         state = map_file.read()
         _refuse_unwritable_map(map_file, state.status)
-    now = reference_value(state.text, request.goal, request.slot, request.index)
+    text = state.text if request.map_text is None else request.map_text
+    now = reference_value(text, request.goal, request.slot, request.index)
     if now != request.file:
         said = "this reference" if now is None else f"{request.file!r} there, but {now!r}"
         raise Refused(f"{MAP_NAME} on disk does not have {said}. Save it, then ask again.")
@@ -206,7 +209,7 @@ def _plan(store: Store, request: SlotRequest) -> Header:
     if reason:
         raise Refused(f"The slot's name {request.slot!r} {reason}: it can have no folder. Rename the slot.")
     folder = folder_of(request.slot, _component_folders(store))
-    goal_map = parse(state.text)
+    goal_map = parse(text)
     if request.naming == "referenced":
         reason = unsafe_reason(request.file)
         if reason:
@@ -228,6 +231,7 @@ def _plan(store: Store, request: SlotRequest) -> Header:
         folder=folder,
         naming=request.naming,
         key=request.key,
+        unsaved=request.map_text is not None,
     )
 
 
