@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import sys
+from functools import cache
 from typing import Final, TextIO
 
 from goalmap.cli.exit_codes import FAILED
@@ -71,6 +72,7 @@ def print_text(text: str) -> None:
     print(safe_for_terminal(text) if sys.stdout.isatty() else text)
 
 
+@cache
 def shown_path(path: str) -> str:
     """Return `path` as a person wants it: relative where it is below the current folder."""
     try:

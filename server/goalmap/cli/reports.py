@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, TypeAlias
 
 from goalmap import __version__
@@ -164,6 +165,7 @@ def as_sarif(checked: Sequence[Checked], severities: Severities) -> None:
     _print_json({"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run]})
 
 
+@cache
 def _artifact(path: str) -> dict[str, str]:
     from pathlib import Path
     from urllib.parse import quote
@@ -184,7 +186,7 @@ def as_github(checked: Sequence[Checked], severities: Severities) -> None:
         for finding in one.findings:
             span, problem = finding.span, finding.problem
             values = {
-                "file": os.path.relpath(one.full_path(finding)).replace(os.sep, "/"),
+                "file": _relative(one.full_path(finding)),
                 "line": str(span.line + 1),
                 "col": str(span.start + 1),
                 "endColumn": str(span.end + 1),
@@ -192,6 +194,11 @@ def as_github(checked: Sequence[Checked], severities: Severities) -> None:
             }
             properties = ",".join(f"{name}={_escaped(value, ':,')}" for name, value in values.items())
             print(f"::{_GITHUB_COMMANDS[severities[problem.code]]} {properties}::{_escaped(problem.message)}")
+
+
+@cache
+def _relative(path: str) -> str:
+    return os.path.relpath(path).replace(os.sep, "/")
 
 
 def _escaped(text: str, more: str = "") -> str:

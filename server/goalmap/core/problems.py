@@ -132,9 +132,10 @@ class _Finder:
         self.library = library
         self.local = local
         self.slots: dict[str, tuple[frozenset[str], str | None, str | None]] = {}
+        self._found: dict[int, list[Problem]] = {}
 
     def add(self, line: int, problem: Problem) -> None:
-        self.local[line] = (*self.local.get(line, ()), problem)
+        self._found.setdefault(line, []).append(problem)
 
     def find(self, first: int, end: int) -> None:
         outline = self.goal_map.outline
@@ -144,6 +145,9 @@ class _Finder:
             if entry.frame not in shadowed:
                 self.goal(entry)
         self.outside_goals(first, end)
+        # At the end and not one by one: a map without line breaks has all its findings on one line.
+        for line, found in self._found.items():
+            self.local[line] = (*self.local.get(line, ()), *found)
 
     # -- around goals ------------------------------------------------------------------------------------------------
     def outside_goals(self, first: int, end: int) -> None:

@@ -7,11 +7,14 @@ validates when an editor has something to say.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from goalmap.core.problems import SEVERITIES, Severity
+
+if TYPE_CHECKING:
+    from goalmap.generation.model import ModelSettings
 
 Naming: TypeAlias = Literal["autogen", "referenced"]
 Trace: TypeAlias = Literal["off", "messages", "verbose"]
@@ -21,12 +24,15 @@ PREFIX: Final = "goalmap"
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Which model writes. Empty texts leave the choice to the environment; keys come from there alone."""
+    """Which model writes. Empty texts leave the choice to the environment.
+
+    `timeout_s` is how long the model may stay silent; `max_output_tokens` counts what it thinks, too.
+    """
 
     base_url: str = ""
     name: str = ""
     timeout_s: float = 60.0
-    max_output_tokens: int = 1200
+    max_output_tokens: int = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,24 @@ class Settings:
     prompt: Prompt = Prompt()
     severities: Mapping[str, Severity] = field(default_factory=lambda: MappingProxyType(SEVERITIES))
     trace: Trace = "off"
+
+    def model_settings(self, environ: Mapping[str, str], *, stored_key: str | None = None) -> ModelSettings:
+        """Return which model to ask: these settings before `environ`, a key from `environ` or an editor's secret store.
+
+        `stored_key` comes before the environment's, and belongs to the address that results; the environment's belongs
+        to the environment's address, and is sent to no other origin that a setting names.
+        """
+        from goalmap.generation.model import from_environment
+
+        found = from_environment(environ)
+        found = replace(
+            found,
+            base_url=self.model.base_url or found.base_url,
+            name=self.model.name or found.name,
+            timeout_s=self.model.timeout_s,
+            max_output_tokens=self.model.max_output_tokens,
+        )
+        return replace(found, api_key=stored_key, key_origin=None) if stored_key else found
 
 
 DEFAULTS: Final = Settings()

@@ -1,0 +1,269 @@
+"""`goalmap generate`: have a model write a missing component, and commit it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from goalmap.cli.console import CliError, print_note, print_text, safe_for_terminal, shown_path, styled
+from goalmap.cli.exit_codes import FAILED, FINE, INTERRUPTED
+from goalmap.cli.library import Opened, add_root, find_goal, open_library, warn_of_syntax
+from goalmap.core.goal_map import Goal, Reference
+from goalmap.core.naming import TEMPLATE_SLOT, component_type
+from goalmap.core.text import visible
+from goalmap.generation.prompt import guess_description, messages, validate_description
+
+if TYPE_CHECKING:
+    from goalmap import workflows
+    from goalmap.generation.model import ModelSettings
+
+_AT_ONCE: Final = 1
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument(
+        "goal", metavar="GOAL", nargs="?", help="a goal's name, or its path joined by / where that is ambiguous"
+    )
+    parser.add_argument("slot", metavar="SLOT", nargs="?", help="the slot whose component is missing")
+    parser.add_argument("--index", metavar="N", type=int, help="which of a list's components, counting from 0")
+    add_root(parser)
+    parser.add_argument("--description", metavar="TEXT", help="what the component is to be, in one line")
+    parser.add_argument(
+        "--naming",
+        choices=["autogen", "referenced"],
+        default="autogen",
+        help="a new file that the map is made to name, or the file that the map names now (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--all", action="store_true", help="everything that is missing in SLOT, in GOAL, or in the whole map"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="show what would be sent, and what would be written")
+    parser.set_defaults(fail_usage=parser.error)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Generate one component, or all that are missing."""
+    if not options.all and (options.goal is None or options.slot is None):
+        options.fail_usage("name GOAL and SLOT, or give --all")
+    if options.all and options.index is not None:
+        options.fail_usage("--index names one component, and --all means every one")
+    opened = open_library(options.root)
+    warn_of_syntax(opened)
+    references = _references(opened, options)
+    if not references:
+        print("Nothing is missing.")
+        return FINE
+    return _Run(opened, options).run(references)
+
+
+# -- which -----------------------------------------------------------------------------------------------------------
+def _references(opened: Opened, options: argparse.Namespace) -> list[Reference]:
+    from goalmap.workflows import missing_references
+
+    goals = [find_goal(opened, options.goal)] if options.goal is not None else opened.goal_map.goals
+    if options.slot is not None:
+        _check_slot(goals[0], options.slot)
+    if options.all:
+        missing = missing_references(goals, opened.load())
+        return [found for found in missing if options.slot in (None, found.slot)]
+    return [_one_reference(opened, goals[0], options.slot, options.index)]
+
+
+def _check_slot(goal: Goal, slot: str) -> None:
+    if slot == TEMPLATE_SLOT:
+        raise CliError("a template is written by hand", help="'goalmap show' prints the prompt without one")
+    if slot not in goal.slots:
+        slots = ", ".join(visible(name) for name in goal.slots) or "none yet"
+        raise CliError(f"{visible(goal.name)} has no slot {visible(slot)}", help=f"its slots: {slots}")
+
+
+def _one_reference(opened: Opened, goal: Goal, slot: str, index: int | None) -> Reference:
+    library = opened.load()
+    references = goal.slots[slot].references
+    name = f"{visible(goal.name)}, {visible(slot)}"
+    missing = [found for found in references if not library.has(slot, found.file)]
+    if index is not None:
+        chosen = [found for found in references if found.index == index]
+        if not chosen:
+            last = len(references) - 1
+            what = f"a list with the indices 0 to {last}" if goal.slots[slot].is_list else "no list: leave out --index"
+            raise CliError(f"{name} has no index {index}", help=f"it is {what}")
+    else:
+        chosen = missing if len(references) > 1 else list(references)
+    if not chosen:
+        raise CliError(f"{name} has no missing component", help="'goalmap check' shows what is missing")
+    if len(chosen) > 1:
+        which = ", ".join(f"{found.index} ({visible(found.file)})" for found in chosen)
+        raise CliError(
+            f"{name} has {len(chosen)} missing components", help=f"say which by --index, or give --all: {which}"
+        )
+    path = library.path(slot, chosen[0].file)
+    if library.has(slot, chosen[0].file):
+        raise CliError(f"{visible(path)} exists: there is nothing to generate", help="undo or delete it first")
+    return chosen[0]
+
+
+# -- doing it --------------------------------------------------------------------------------------------------------
+@dataclass
+class _Run:
+    """One call of the command."""
+
+    opened: Opened
+    options: argparse.Namespace
+
+    def run(self, references: list[Reference]) -> int:
+        from goalmap.settings import DEFAULTS
+
+        model = DEFAULTS.model_settings(os.environ)
+        among = len(references)
+        requests = [self.request(reference, self.description(reference, among=among)) for reference in references]
+        if self.options.dry_run:
+            for request in requests:
+                self.show(request, model)
+            return FINE
+        # Python has SIGINT cancel the task: the model's connection is closed, and the record is dropped or parked.
+        return asyncio.run(self.generate(requests, model))
+
+    def request(self, reference: Reference, description: str) -> workflows.GenerateRequest:
+        from goalmap.workflows import GenerateRequest
+
+        return GenerateRequest(
+            map_path=self.opened.map_path,
+            goal=reference.goal,
+            slot=reference.slot,
+            index=reference.index,
+            file=reference.file,
+            description=description,
+            naming=self.options.naming,
+        )
+
+    async def generate(self, requests: list[workflows.GenerateRequest], model: ModelSettings) -> int:
+        from goalmap import workflows
+        from goalmap.generation.local import LocalModel
+
+        async with LocalModel() as local:
+
+            async def one(request: workflows.GenerateRequest) -> workflows.Outcome:
+                name = f"{'/'.join(request.goal)}, {request.slot}"
+                print_note(styled(f"{visible(name)}: {visible(request.description)}", "strong", sys.stderr))
+                outcome = await workflows.generate(
+                    request, settings=model, local=local, reporter=_Progress(), neighbours=self.neighbours()
+                )
+                _report(outcome)
+                return outcome
+
+            if len(requests) == 1:
+                outcome = await one(requests[0])
+                if outcome.kind == "committed":
+                    print_note("'goalmap undo' takes it back.")
+                return outcome.exit_code
+            summary = await workflows.generate_all(requests, one, at_once=_AT_ONCE)
+            print_note(f"{summary.message}.")
+            return summary.exit_code
+
+    def neighbours(self) -> workflows.Neighbours:
+        """Return the library as it is on disk now: earlier components of this run are part of it."""
+        from goalmap.workflows import Neighbours
+
+        opened = open_library(self.opened.root)
+        return Neighbours(opened.goal_map, opened.load(), opened.read)
+
+    # -- the description
+    def description(self, reference: Reference, *, among: int) -> str:
+        """Return the description that was given, that stands in the map, or that a person types."""
+        goal = self.opened.goal_map.goal(reference.goal)
+        given = self.options.description
+        if given is None and goal is not None:
+            given = goal.text(f"{reference.slot}$description")
+        if given is not None:
+            problem = validate_description(given)
+            if problem:
+                raise CliError(problem, help="nothing was generated")
+            return str(given)
+        what = f"the {component_type(reference.slot).replace('_', ' ')} of {'/'.join(reference.goal)}"
+        if among > 1:
+            what += f" ({reference.file})"
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise CliError(
+                f"a description of {visible(what)} is missing",
+                help=f'give one: --description "{visible(guess_description(reference.file, reference.goal))}", '
+                f'or put "{visible(reference.slot)}$description" into the map',
+            )
+        return _ask(what, guess_description(reference.file, reference.goal))
+
+    # -- --dry-run
+    def show(self, request: workflows.GenerateRequest, model: ModelSettings) -> None:
+        from goalmap.generation.prompt import estimate_tokens
+        from goalmap.workflows import make_brief, planned_file
+
+        neighbours = self.neighbours()
+        file = planned_file(request, neighbours)
+        sent = messages(make_brief(request, neighbours, file=file))
+        place = f"{'/'.join(request.goal)}, {request.slot}" + ("" if request.index is None else f"[{request.index}]")
+        print(f"would write   {visible(neighbours.library.path(request.slot, file))}")
+        if file != request.file:
+            map_path = shown_path(self.opened.map_path)
+            print(f"would change  {map_path}: {visible(place)}: {visible(request.file)} → {visible(file)}")
+        print(f"would ask     {_model_name(model)}")
+        print(f"would send    ≈ {sum(estimate_tokens(message['content']) for message in sent)} tokens:")
+        for message in sent:
+            print(f"\n--- {message['role']}")
+            print_text(message["content"])
+
+
+def _model_name(model: ModelSettings) -> str:
+    if not model.is_configured:
+        return "the small model on this machine"
+    return f"{visible(model.name)} at {visible(model.address)}" if model.name else visible(model.address)
+
+
+def _ask(what: str, example: str) -> str:
+    """Return a description typed by a person; raise CliError where it is empty."""
+    print_note(f"Describe {visible(what)} in one line, for example: {visible(example)}")
+    while True:
+        print("> ", end="", file=sys.stderr, flush=True)
+        answer = sys.stdin.readline()
+        if not answer.strip():
+            print_note("")
+            _abort()
+        problem = validate_description(answer.strip())
+        if problem is None:
+            return answer.strip()
+        print_note(problem)
+
+
+def _abort() -> NoReturn:
+    raise CliError("no description, so nothing was generated", exit_code=FAILED)
+
+
+class _Progress:
+    """Shows on stderr what the model writes, as it writes."""
+
+    def __init__(self) -> None:
+        self._at_line_start = True
+
+    def chunk(self, text: str) -> None:
+        self._at_line_start = text.endswith("\n")
+        print(safe_for_terminal(text), end="", file=sys.stderr, flush=True)
+
+    def restarted(self) -> None:
+        print_note("\n… that will not do; the model starts over …")
+
+
+def _report(outcome: workflows.Outcome) -> None:
+    """Say on stdout what was committed, and on stderr what was not."""
+    print_note("")
+    for note in outcome.notes:
+        print_note(f"{styled('note', 'help', sys.stderr)}: {note}")
+    if outcome.exit_code == FINE:
+        print(outcome.message, flush=True)
+        return
+    style = "warning" if outcome.exit_code == INTERRUPTED else "error"
+    print_note(f"goalmap: {styled(style, style, sys.stderr)}: {outcome.message}")
+    if outcome.text is not None:
+        print(outcome.text, flush=True)

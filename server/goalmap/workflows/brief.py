@@ -1,0 +1,85 @@
+"""What is missing in a library, and what a model is told about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from goalmap.core.goal_map import Goal, Reference
+from goalmap.core.library import Library
+from goalmap.core.naming import TEMPLATE_SLOT, autogen_file, component_type
+from goalmap.files.commit import name_taker
+from goalmap.generation.prompt import Brief
+from goalmap.workflows.outcome import GenerateRequest, Neighbours
+
+_MAX_EXAMPLES: Final = 2
+
+
+def missing_references(goals: Sequence[Goal], library: Library) -> list[Reference]:
+    """Return the references of `goals` that name a file which does not exist, in map order; templates are left out."""
+    return [
+        reference
+        for goal in goals
+        for reference in goal.references
+        if reference.slot != TEMPLATE_SLOT and reference.file and not library.has(reference.slot, reference.file)
+    ]
+
+
+def make_brief(request: GenerateRequest, neighbours: Neighbours, *, file: str) -> Brief:
+    """Return what a model is told about a component that will be called `file`."""
+    goal = neighbours.goal_map.goal(request.goal)
+    siblings = list(_siblings(request, goal, neighbours)) if goal else []
+    return Brief(
+        component_type=component_type(request.slot),
+        goal=request.goal,
+        goal_title=(goal.title if goal else None) or "",
+        goal_description=(goal.description if goal else None) or "",
+        description=request.description.strip(),
+        file=file,
+        siblings=tuple((slot, text) for slot, _, text in siblings),
+        examples=tuple(_examples(request, neighbours, {path for _, path, _ in siblings})),
+    )
+
+
+def _siblings(request: GenerateRequest, goal: Goal, neighbours: Neighbours) -> Iterator[tuple[str, str, str]]:
+    """Yield slot, path and text of the goal's other components."""
+    for reference in goal.references:
+        if reference.slot == TEMPLATE_SLOT or (reference.slot, reference.index) == (request.slot, request.index):
+            continue
+        path = neighbours.library.path(reference.slot, reference.file)
+        text = neighbours.read(path) if neighbours.library.has(reference.slot, reference.file) else None
+        if text and text.strip():
+            yield reference.slot, path, text
+
+
+def _examples(request: GenerateRequest, neighbours: Neighbours, used: set[str]) -> Iterator[tuple[str, str]]:
+    """Yield file name and text of components of the same type: those of the nearest goals first."""
+    goals = neighbours.goal_map.goals
+    here = next((number for number, goal in enumerate(goals) if goal.path == request.goal), 0)
+    nearest = sorted(
+        range(len(goals)), key=lambda number: (goals[number].path[:-1] != request.goal[:-1], abs(number - here))
+    )
+    found = 0
+    for number in nearest:
+        slot = goals[number].slots.get(request.slot)
+        for reference in slot.references if slot else ():
+            path = neighbours.library.path(reference.slot, reference.file)
+            if path in used or not neighbours.library.has(reference.slot, reference.file):
+                continue
+            used.add(path)
+            text = neighbours.read(path)
+            if text and text.strip():
+                yield reference.file, text
+                found += 1
+                if found == _MAX_EXAMPLES:
+                    return
+
+
+def planned_file(request: GenerateRequest, neighbours: Neighbours) -> str:
+    """Return what the component will be called, unless somebody takes that name before the commit."""
+    if request.naming == "referenced":
+        return request.file
+    folder = neighbours.library.folder(request.slot)
+    there = neighbours.library.folders.get(folder)
+    is_taken = name_taker(set(there.folded) if there else set(), neighbours.goal_map, folder)
+    return autogen_file(request.slot, request.goal[-1], is_taken)

@@ -1,0 +1,114 @@
+"""What a generation is asked for, and how it ended."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
+
+from goalmap.core.assembly import Read
+from goalmap.core.goal_map import GoalMap, GoalPath
+from goalmap.core.library import Library
+from goalmap.core.text import visible
+
+if TYPE_CHECKING:
+    from goalmap.workflows.generate import Waiting
+
+Kind: TypeAlias = Literal["committed", "pending-save", "cancelled", "failed", "conflict"]
+
+# The command line's exit codes, as far as workflows end with one.
+FAILED: Final = 1
+NOT_COMMITTED: Final = 75
+CONFLICT: Final = 76
+INTERRUPTED: Final = 130
+
+
+@dataclass(frozen=True)
+class GenerateRequest:
+    """A missing component. `file` is what the map holds now at `goal`, `slot` and `index` (None for a string slot).
+
+    `naming`: `autogen` makes a new file and has the map name it; `referenced` makes the file that the map names.
+    """
+
+    map_path: str
+    goal: GoalPath
+    slot: str
+    index: int | None
+    file: str
+    description: str
+    naming: Literal["autogen", "referenced"] = "autogen"
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """What a component is written to fit: the map, its library, and the text of its components.
+
+    The server gives what its editor shows, unsaved changes included; the command line gives the disk.
+    """
+
+    goal_map: GoalMap
+    library: Library
+    read: Read
+
+
+class Reporter(Protocol):
+    """Who watches a model write. Called on the event loop's thread; must not raise."""
+
+    def chunk(self, text: str) -> None:
+        """Take the next piece of text."""
+
+    def restarted(self) -> None:
+        """Forget the pieces so far: the model starts over."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a generation ended. `message` is for the user, with the next step; `notes` are what else happened on the way.
+
+    `file` is the reference that the map has (committed), or is to have (pending-save); `component_path` is where the
+    component is. `text` is there only where it could be kept nowhere else: show it. `waiting` belongs to pending-save.
+    """
+
+    kind: Kind
+    message: str
+    exit_code: int
+    map_path: str
+    component_path: str | None = None
+    file: str | None = None
+    tx: str | None = None
+    notes: tuple[str, ...] = ()
+    text: str | None = None
+    waiting: Waiting | None = field(default=None, compare=False)
+    is_hopeless: bool = False
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How several generations ended: an outcome for each request, in their order."""
+
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def message(self) -> str:
+        """How many ended how."""
+        words = {
+            "committed": "committed",
+            "pending-save": "waiting for the map to be saved",
+            "cancelled": "cancelled",
+            "failed": "failed",
+            "conflict": "in conflict",
+        }
+        kinds = [outcome.kind for outcome in self.outcomes]
+        said = [f"{kinds.count(kind)} {word}" for kind, word in words.items() if kind in kinds]
+        return f"{len(kinds)} components: {', '.join(said)}" if said else "Nothing is missing"
+
+    @property
+    def exit_code(self) -> int:
+        """The gravest of their exit codes."""
+        return max((outcome.exit_code for outcome in self.outcomes), default=0)
+
+
+def path_in_library(path: str, map_path: str) -> str:
+    """Return `path` as it is called in messages: relative to the folder of the map, with `/`."""
+    relative = os.path.relpath(path, os.path.dirname(os.path.abspath(map_path)))
+    return visible(relative.replace(os.sep, "/"))

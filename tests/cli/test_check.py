@@ -1,0 +1,506 @@
+"""`goalmap check`: every kind of finding, every form of report, and maps that nobody meant to write."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from goalmap.core.problems import SEVERITIES
+
+MiB = 1 << 20
+
+
+class Case(NamedTuple):
+    """A library's files, and what `check` finds: `path:line:column severity code`, and a part of the message."""
+
+    files: dict[str, Any]
+    found: list[str]
+    says: str = ""
+    options: tuple[str, ...] = ()
+
+
+def _map(goal: str) -> str:
+    """A map of one goal; its members stand in line 2, from column 13."""
+    return '{\n  "DEBUG": {' + goal + "}\n}\n"
+
+
+A = {"components/personas/a.txt": "You are A."}
+
+TABLE = {
+    "component.missing": Case(
+        {
+            "goal_map.json": _map('"persona": "b.txt"'),
+            "components/personas/bb.txt": "B",
+            "components/personas/x/c.txt": "C",
+        },
+        [
+            "goal_map.json:2:25 error component.missing",
+            "components/personas/bb.txt:1:1 hint component.unused",
+            "components/personas/x/c.txt:1:1 hint component.unused",
+        ],
+        "components/personas/b.txt does not exist",
+    ),
+    "component.missing in a list": Case(
+        {"goal_map.json": _map('"constraints": ["a.txt", "b.txt"]'), "components/constraints/a.txt": "A"},
+        ["goal_map.json:2:39 error component.missing"],
+    ),
+    "component.missing without a name": Case(
+        {"goal_map.json": _map('"persona": ""'), "components/personas/.keep": ""},
+        ["goal_map.json:2:24 error component.missing"],
+        "No file is named yet",
+    ),
+    "component.empty": Case(
+        {"goal_map.json": _map('"persona": "a.txt"'), "components/personas/a.txt": " \n\t\n"},
+        ["goal_map.json:2:25 warning component.empty"],
+    ),
+    "component.unreadable: not UTF-8": Case(
+        {"goal_map.json": _map('"persona": "a.txt"'), "components/personas/a.txt": b"caf\xe9"},
+        ["goal_map.json:2:25 error component.unreadable"],
+        "0xe9 in line 1",
+    ),
+    "component.unreadable: too large": Case(
+        {"goal_map.json": _map('"persona": "a.txt"'), "components/personas/a.txt": "x" * (MiB + 1)},
+        ["goal_map.json:2:25 error component.unreadable"],
+        "larger than 1 MiB",
+    ),
+    "a component of just 1 MiB is fine": Case(
+        {"goal_map.json": _map('"persona": "a.txt"'), "components/personas/a.txt": "x" * MiB}, []
+    ),
+    "component.case-mismatch": Case(
+        {"goal_map.json": _map('"persona": "A.txt"'), **A},
+        [
+            "goal_map.json:2:25 warning component.case-mismatch",
+            "components/personas/a.txt:1:1 hint component.unused",
+        ],
+        "spelled a.txt",
+    ),
+    "component.case-mismatch in Unicode form": Case(
+        {"goal_map.json": _map('"persona": "caf\u00e9.txt"'), "components/personas/cafe\u0301.txt": "x"},
+        [
+            "goal_map.json:2:25 warning component.case-mismatch",
+            "components/personas/cafe\u0301.txt:1:1 hint component.unused",
+        ],
+    ),
+    "component.unused": Case(
+        {
+            "goal_map.json": _map('"persona": "a.txt"'),
+            **A,
+            "components/personas/old.txt": "",
+            "components/personas/.hidden": "",
+        },
+        ["components/personas/old.txt:1:1 hint component.unused"],
+    ),
+    "reference.unsafe: ..": Case(
+        {"goal_map.json": _map('"persona": "../../goal_map.json"'), "components/personas/.keep": ""},
+        ["goal_map.json:2:25 error reference.unsafe"],
+    ),
+    "reference.unsafe: absolute": Case(
+        {"goal_map.json": _map('"persona": "/etc/passwd"'), "components/personas/.keep": ""},
+        ["goal_map.json:2:25 error reference.unsafe"],
+        "absolute path",
+    ),
+    "reference.unsafe: NUL": Case(
+        {"goal_map.json": _map('"persona": "a\\u0000.txt"'), "components/personas/.keep": ""},
+        ["goal_map.json:2:25 error reference.unsafe"],
+        "NUL",
+    ),
+    "reference.unsafe: device": Case(
+        {"goal_map.json": _map('"persona": "aux.txt"'), "components/personas/aux.txt": "x"},
+        ["goal_map.json:2:25 error reference.unsafe"],
+        "device name on Windows",
+    ),
+    "reference.duplicate": Case(
+        {"goal_map.json": _map('"personas": ["a.txt", "a.txt"]'), **A},
+        ["goal_map.json:2:36 warning reference.duplicate"],
+    ),
+    "slot.unknown": Case(
+        {"goal_map.json": _map('"persoma": "a.txt"'), **A},
+        [
+            "goal_map.json:2:14 warning slot.unknown",
+            "goal_map.json:2:25 error component.missing",
+            "components/personas/a.txt:1:1 hint component.unused",
+        ],
+        "the nearest is components/personas",
+    ),
+    "goal.empty": Case({"goal_map.json": _map('"description": "x"')}, ["goal_map.json:2:4 warning goal.empty"]),
+    "map.syntax": Case(
+        {"goal_map.json": _map('"persona": "a.txt",,'), **A},
+        ["goal_map.json:2:32 error map.syntax", "goal_map.json:2:33 error map.syntax"],
+    ),
+    "map.syntax: no end": Case(
+        {"goal_map.json": '{\n  "DEBUG": {"persona": "a.txt"', **A},
+        ["goal_map.json:2:30 error map.syntax"],
+        "expected } }",
+    ),
+    "map.syntax: not UTF-8": Case(
+        {"goal_map.json": _map('"persona": "a.txt", "title": "caf\xe9"').encode("latin-1"), **A},
+        ["goal_map.json:2:46 error map.syntax"],
+        "0xe9 is not UTF-8",
+    ),
+    "map.structure": Case(
+        {"goal_map.json": _map('"persona": 3'), "components/personas/.keep": ""},
+        ["goal_map.json:2:4 warning goal.empty", "goal_map.json:2:24 error map.structure"],
+    ),
+    "map.duplicate-key": Case(
+        {"goal_map.json": '{\n  "A": {"persona": "a.txt"},\n  "A": {"persona": "a.txt"}\n}\n', **A},
+        ["goal_map.json:2:4 warning map.duplicate-key"],
+        "line 3",
+    ),
+    "template.unknown-variable": Case(
+        {
+            "goal_map.json": _map('"persona": "a.txt", "template": "t.md"'),
+            **A,
+            "components/templates/t.md": "{{ persona }}\nand {{ protocl }}",
+        },
+        ["components/templates/t.md:2:8 error template.unknown-variable"],
+        "protocl",
+    ),
+    "template.syntax": Case(
+        {
+            "goal_map.json": _map('"persona": "a.txt", "template": "t.md"'),
+            **A,
+            "components/templates/t.md": "{{ persona }}\n  {% if %}",
+        },
+        ["components/templates/t.md:2:3 error template.syntax"],
+    ),
+    "prompt.over-budget": Case(
+        {"goal_map.json": _map('"persona": "a.txt"'), "components/personas/a.txt": "word " * 400},
+        ["goal_map.json:2:4 warning prompt.over-budget"],
+        "more than 100",
+        ("--max-tokens", "100"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_finding(name: str, goalmap: Any, write: Callable[[dict[str, Any]], None]) -> None:
+    case = TABLE[name]
+    write(case.files)
+    done = goalmap("check", "--format", "json", *case.options)
+    findings = done.json["findings"]
+    found = [f"{f['path']}:{f['line']}:{f['column']} {f['severity']} {f['code']}" for f in findings]
+    assert found == case.found
+    assert case.says in " ".join(finding["message"] for finding in findings)
+    assert done.code == int(any(f["severity"] in ("error", "warning") for f in findings))
+
+
+def test_every_code_has_a_case() -> None:
+    covered = {found.rpartition(" ")[2] for case in TABLE.values() for found in case.found}
+    # This one needs a journal: see test_generate.py.
+    assert covered | {"generation.interrupted"} == set(SEVERITIES)
+
+
+# -- files that are no files -----------------------------------------------------------------------------------------
+def test_a_link_that_leaves_the_library(goalmap: Any, library: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("key")
+    (library / "components/protocols/drill.txt").unlink()
+    (library / "components/protocols/drill.txt").symlink_to(tmp_path / "secret")
+    done = goalmap("check")
+    assert done.code == 1
+    assert "error reference.unsafe: components/protocols/drill.txt is a link that leaves the library" in done.out
+    assert goalmap("show", "DEBUG").code == 1
+
+
+def test_a_link_inside_the_library_is_fine(goalmap: Any, library: Path) -> None:
+    (library / "components/protocols/drill.txt").unlink()
+    (library / "components/protocols/drill.txt").symlink_to("../constraints/evidence.txt")
+    assert goalmap("check").code == 0
+
+
+def test_a_fifo_in_a_files_place(goalmap: Any, library: Path) -> None:
+    (library / "components/protocols/drill.txt").unlink()
+    os.mkfifo(library / "components/protocols/drill.txt")
+    assert "component.unreadable: components/protocols/drill.txt is not a regular file" in goalmap("check").out
+
+
+def test_a_folder_in_a_files_place(goalmap: Any, library: Path) -> None:
+    (library / "components/protocols/drill.txt").unlink()
+    (library / "components/protocols/drill.txt").mkdir()
+    assert goalmap("check").code == 1
+
+
+def test_no_permission(goalmap: Any, library: Path) -> None:
+    (library / "components/protocols/drill.txt").chmod(0)
+    assert (
+        "component.unreadable: components/protocols/drill.txt may not be read"
+        in goalmap.without_privileges("check").out
+    )
+
+
+# -- the form of reports ---------------------------------------------------------------------------------------------
+def test_text(goalmap: Any, library: Path) -> None:
+    (library / "components/personas/detective.txt").rename(library / "components/personas/detectiv.txt")
+    done = goalmap("check")
+    assert done.lines == [
+        "goal_map.json:6:19: error component.missing: components/personas/detective.txt does not exist",
+        "  help: did you mean detectiv.txt?",
+        "goal_map.json:14:19: error component.missing: components/personas/detective.txt does not exist",
+        "  help: did you mean detectiv.txt?",
+        "components/personas/detectiv.txt:1:1: hint component.unused: No goal names components/personas/detectiv.txt",
+        "2 errors, 1 hint in 2 goals and 4 components",
+    ]
+    assert done.err == ""
+
+
+def test_text_of_a_whole_library(goalmap: Any, library: Path) -> None:
+    done = goalmap("check")
+    assert (done.code, done.out, done.err) == (0, "No problems in 2 goals and 4 components\n", "")
+
+
+def test_paths_are_relative_to_where_one_stands(goalmap: Any, library: Path) -> None:
+    (library / "components/protocols/drill.txt").unlink()
+    goalmap.folder = library.parent
+    assert goalmap("check", "library").lines[0].startswith("library/goal_map.json:7:20: error component.missing:")
+    goalmap.folder = library / "components"
+    assert goalmap("check").lines[0].startswith(f"{library}/goal_map.json:7:20: error")
+
+
+def test_control_and_bidi_characters_are_shown_escaped(goalmap: Any, write: Any) -> None:
+    write({"goal_map.json": _map('"persona": "\u202etxt.\x1b[31m"').replace("\x1b", "\\u001b")})
+    done = goalmap("check")
+    assert "\\u202e" in done.out
+    assert not {"\x1b", "\u202e"} & set(done.out)
+
+
+def test_help_for_near_names_is_capped(goalmap: Any, write: Any) -> None:
+    write(
+        {
+            "goal_map.json": {"G": {"personas": [f"a{number}x.txt" for number in range(60)]}},
+            **{f"components/personas/a{number}.txt": "x" for number in range(60)},
+        }
+    )
+    done = goalmap("check")
+    assert done.out.count("component.missing") == 60
+    assert done.out.count("did you mean") == 20
+
+
+def test_sarif(goalmap: Any, library: Path) -> None:
+    (library / "components/protocols/drill.txt").unlink()
+    log = goalmap("check", "--format", "sarif").json
+    (run,) = log["runs"]
+    (result,) = run["results"]
+    assert (log["version"], run["columnKind"]) == ("2.1.0", "unicodeCodePoints")
+    assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"] == "component.missing"
+    assert result["level"] == "error"
+    place = result["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"] == {"uri": "goal_map.json", "uriBaseId": "%SRCROOT%"}
+    assert place["region"] == {"startLine": 7, "startColumn": 20, "endLine": 7, "endColumn": 29}
+
+
+def test_github(goalmap: Any, write: Any) -> None:
+    write({"goal_map.json": _map('"persona": "50%,a:b.txt"'), "components/personas/.keep": ""})
+    (line,) = goalmap("check", "--format", "github").lines
+    head, _, message = line.removeprefix("::").partition("::")
+    assert head == "error file=goal_map.json,line=2,col=25,endColumn=36,title=reference.unsafe"
+    assert message.startswith("50%25,a:b.txt ")
+
+
+def test_github_is_silent_where_all_is_well(goalmap: Any, library: Path) -> None:
+    assert goalmap("check", "--format", "github").out == ""
+
+
+# -- severities ------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("options", "code", "shown"),
+    [
+        ([], 1, "error"),
+        (["--severity", "component.missing=hint"], 0, "hint"),
+        (["--severity", "component.missing=hint", "--fail-on", "hint"], 1, "hint"),
+        (["--severity", "component.missing=off"], 0, None),
+        (["--severity", "component.missing=information"], 0, "information"),
+        (["--fail-on", "never"], 0, "error"),
+        (["--severity", "component.missing=warning", "--fail-on", "error"], 0, "warning"),
+    ],
+)
+def test_severity(options: list[str], code: int, shown: str | None, goalmap: Any, library: Path) -> None:
+    (library / "components/protocols/drill.txt").unlink()
+    done = goalmap("check", *options)
+    assert done.code == code
+    assert (f": {shown} component.missing:" in done.out) if shown else ("component.missing" not in done.out)
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("component.mising=off", "did you mean component.missing?"),
+        ("component.missing=loud", "error, warning, information, hint, off"),
+        ("component.missing", "CODE=LEVEL"),
+    ],
+)
+def test_severity_of_nonsense(value: str, says: str, goalmap: Any, library: Path) -> None:
+    done = goalmap("check", "--severity", value)
+    assert done.code == 2
+    assert says in done.err
+    assert done.out == ""
+
+
+# -- which libraries -------------------------------------------------------------------------------------------------
+def test_a_tree_with_several_libraries_nested_ones_too(goalmap: Any, write: Any) -> None:
+    broken = {"DEBUG": {"persona": "gone.txt"}}
+    write(
+        {
+            "one/goal_map.json": broken,
+            "one/components/personas/.keep": "",
+            "one/inner/goal_map.json": broken,
+            "one/inner/components/personas/.keep": "",
+            "two/goal_map.json": {},
+            ".git/goal_map.json": broken,
+            "node_modules/x/goal_map.json": broken,
+        }
+    )
+    done = goalmap("check")
+    assert [line.split(":")[0] for line in done.lines[:-1]] == ["one/goal_map.json", "one/inner/goal_map.json"]
+    assert done.lines[-1] == "2 errors in 2 goals and 0 components of 3 libraries"
+
+
+def test_path_is_a_map_or_a_folder_in_a_library(goalmap: Any, library: Path) -> None:
+    assert goalmap("check", "goal_map.json").code == 0
+    assert goalmap("check", "components/personas").code == 0
+    assert goalmap("check", "components/personas/detective.txt").code == 0
+
+
+def test_no_library_here(goalmap: Any, folder: Path) -> None:
+    done = goalmap("check")
+    assert done.code == 1
+    assert done.out == ""
+    assert "there is no goal_map.json in the current folder" in done.err
+    assert "goalmap init" in done.err
+
+
+def test_no_such_path(goalmap: Any, folder: Path) -> None:
+    done = goalmap("check", "nowhere")
+    assert done.code == 1
+    assert done.err == "goalmap: error: nowhere does not exist\n"
+
+
+# -- bad input -------------------------------------------------------------------------------------------------------
+READING_COMMANDS = (("check",), ("list",), ("show", "DEBUG"), ("generate", "DEBUG", "persona", "--description", "x"))
+
+
+@pytest.mark.parametrize("command", READING_COMMANDS, ids=lambda command: command[0])
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(None, "is a folder"), (b"\x00" * 100, ""), (bytes(range(256)) * 100, ""), (b"x" * (64 * MiB + 1), "larger than")],
+    ids=["folder", "NUL", "binary", "huge"],
+)
+def test_a_map_that_is_none(
+    content: bytes | None, says: str, command: tuple[str, ...], goalmap: Any, write: Any
+) -> None:
+    write({"goal_map.json": content})
+    done = goalmap(*command)
+    assert done.code == (0 if command == ("list",) and not says else 1)
+    assert says in done.out + done.err
+
+
+@pytest.mark.parametrize("command", READING_COMMANDS, ids=lambda command: command[0])
+def test_a_map_that_is_a_fifo_does_not_hang(command: tuple[str, ...], goalmap: Any, folder: Path) -> None:
+    os.mkfifo(folder / "goal_map.json")
+    done = goalmap(*command)
+    assert done.code == 1
+    assert "is not a regular file" in done.out + done.err
+
+
+def test_a_map_that_is_a_broken_link(goalmap: Any, folder: Path) -> None:
+    (folder / "goal_map.json").symlink_to("gone.json")
+    assert "does not exist" in goalmap("check").out
+
+
+def test_a_map_that_may_not_be_read(goalmap: Any, library: Path) -> None:
+    (library / "goal_map.json").chmod(0)
+    for command in READING_COMMANDS:
+        done = goalmap.without_privileges(*command)
+        assert done.code == 1
+        assert "may not be read" in done.out + done.err
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("", "map.syntax"),
+        (" \n\n", "map.syntax"),
+        ("null", "map.structure"),
+        ("[]", "map.structure"),
+        ('["a.txt"]', "map.structure"),
+        ("3", "map.structure"),
+        ('"text"', "map.structure"),
+        ("{}\n{}", "map.syntax"),
+        ("// comment\n{}", "map.syntax"),
+    ],
+)
+def test_a_map_of_something_else(text: str, code: str, goalmap: Any, write: Any) -> None:
+    write({"goal_map.json": text})
+    done = goalmap("check", "--format", "json")
+    assert done.code == 1
+    assert code in {finding["code"] for finding in done.json["findings"]}
+
+
+def test_an_empty_map_is_fine(goalmap: Any, write: Any) -> None:
+    write({"goal_map.json": "\ufeff{}\r\n"})
+    assert goalmap("check").out == "No problems in 0 goals and 0 components\n"
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":', '{"a":[', '{"a":\n'])
+def test_ten_thousand_levels(opening: str, goalmap: Any, write: Any) -> None:
+    write({"goal_map.json": opening * 10_000})
+    for command in READING_COMMANDS:
+        assert goalmap(*command).code in (0, 1)
+
+
+def test_a_map_of_five_megabytes(goalmap: Any, write: Any) -> None:
+    goals = {f"GOAL_{number}": {"persona": "a.txt", "protocol": "b" * 40 + ".txt"} for number in range(50_000)}
+    write({"goal_map.json": goals, **A, f"components/protocols/{'b' * 40}.txt": "B"})
+    assert os.path.getsize(goalmap.folder / "goal_map.json") > 5 * MiB
+    assert goalmap("check").out == "No problems in 50000 goals and 2 components\n"
+
+
+def test_a_long_map_on_one_line_takes_no_longer_than_one_of_many(goalmap: Any, write: Any) -> None:
+    goals = {f"GOAL_{number}": {"persona": "gone.txt"} for number in range(30_000)}
+    write({"goal_map.json": json.dumps(goals), "components/personas/.keep": ""})
+    done = goalmap("check", "--format", "github")
+    assert len(done.lines) == 30_000
+    assert done.code == 1
+
+
+def test_random_bytes(goalmap: Any, library: Path) -> None:
+    source = random.Random(7)
+    data = bytearray((library / "goal_map.json").read_bytes())
+    for _ in range(20):
+        for _ in range(5):
+            data[source.randrange(len(data))] = source.randrange(256)
+        (library / "goal_map.json").write_bytes(data)
+        assert goalmap("check").code in (0, 1)
+
+
+# -- the terminal ----------------------------------------------------------------------------------------------------
+def test_a_closed_pipe_is_quiet(goalmap: Any, write: Any) -> None:
+    write(
+        {
+            "goal_map.json": {f"GOAL_{number}": {"persona": "gone.txt"} for number in range(5_000)},
+            "components/personas/.keep": "",
+        }
+    )
+    process = goalmap.start("check", "--severity", "component.missing=warning")
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait(timeout=30) == 1
+    process.stderr.close()
+
+
+def test_nothing_is_written(goalmap: Any, library: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in library.rglob("*")}
+    for mode in (0o755, 0o555):
+        library.chmod(mode)
+        assert stat.S_IMODE(library.stat().st_mode) == mode
+        assert goalmap("check").code == 0
+        assert goalmap("list").code == 0
+        assert goalmap("show", "DEBUG").code == 0
+    library.chmod(0o755)
+    assert {path: path.stat().st_mtime_ns for path in library.rglob("*")} == before
