@@ -1,19 +1,15 @@
 """What can go wrong between Goalmap and a model, said to a person: what happened, and the next step.
 
 Nothing here holds a key. Words of the endpoint are quoted only after they were cleaned, shortened and searched for
-the key, and not at all where they are about the key itself.
+the key, and not at all where they are about the key itself. Imports wait until there is a failure: this module is on
+the way to the first diagnostics.
 """
 
 from __future__ import annotations
 
-import email.utils
 import math
 import re
-import socket
-import ssl
-import time
 import unicodedata
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -111,6 +107,8 @@ def garbage(settings: ModelSettings) -> ModelError:
 
 
 def _from_status(error: openai.APIStatusError, settings: ModelSettings) -> ModelError:
+    from http import HTTPStatus
+
     address, status, headers = settings.address, error.status_code, error.response.headers
     said = _quoted(error.body, settings.api_key)
     first_digit = status // 100
@@ -183,6 +181,9 @@ def _rate_limited(error: openai.APIStatusError, address: str, said: str, headers
 
 
 def _from_connection(error: BaseException, settings: ModelSettings) -> ModelError:
+    import socket
+    import ssl
+
     address = settings.address
     causes = list(_causes(error))
     if any(isinstance(cause, ssl.SSLError) for cause in causes):
@@ -224,6 +225,9 @@ def closed(settings: ModelSettings) -> ModelError:
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """Return the wait that `Retry-After` asks for: seconds, or a date (RFC 9110, 10.2.3); None if it says nothing."""
+    import email.utils
+    import time
+
     value = headers.get("retry-after", "").strip()
     try:
         wait_s = float(value)

@@ -230,8 +230,7 @@ async def _request(
                 return
     except ModelError as error:
         failure = error
-    # An SDK may raise anything at all over a stream of garbage; cancellation is no Exception and passes.
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 - an SDK may raise anything over garbage; cancellation is no Exception
         failure = from_exception(error, settings)
     finally:
         if stream is not None:
@@ -244,8 +243,10 @@ async def _request(
 def _client(settings: ModelSettings) -> openai.AsyncOpenAI:
     import openai
 
-    host = urlsplit(settings.base_url or DEFAULT_BASE_URL).hostname or ""
+    url = urlsplit(settings.base_url or DEFAULT_BASE_URL)
+    host = url.hostname or ""
     is_openai = host == "api.openai.com"
+    is_loopback = host in _LOOPBACK_HOSTS
     kept = _SENT_HEADERS | (_OPENAI_ACCOUNT_HEADERS if is_openai and settings.sends_key else frozenset())
 
     async def dress(request: Any) -> None:
@@ -260,7 +261,10 @@ def _client(settings: ModelSettings) -> openai.AsyncOpenAI:
     transport = openai.DefaultAsyncHttpxClient(
         follow_redirects=False,
         # A proxy is for the world outside; one that is set for everything would be told this machine's own key.
-        trust_env=host not in _LOOPBACK_HOSTS,
+        trust_env=not is_loopback,
+        # Loading the certificates of all authorities takes longer than a sentence of the embedded model, which is
+        # not reached by TLS at all.
+        verify=url.scheme == "https" or not is_loopback,
         event_hooks={"request": [dress], "response": [cap]},
     )
     return openai.AsyncOpenAI(
@@ -336,7 +340,7 @@ def _piece(chunk: Any, settings: ModelSettings) -> Delta:
 def _empty(finish_reason: str, settings: ModelSettings) -> ModelError:
     if finish_reason == "length":
         return ModelError(
-            "empty",
+            "refused",
             f"The model used all of its {settings.max_output_tokens} tokens before it wrote anything.",
             "Raise goalmap.model.maxOutputTokens: models that think first need several thousand.",
         )

@@ -1,0 +1,137 @@
+"""From a brief to an accepted component: ask, watch, judge, and ask once more where the first reply will not do."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from goalmap.generation import prompt
+from goalmap.generation.draft import draft
+from goalmap.generation.failures import ModelError
+from goalmap.generation.model import stream_completion
+from goalmap.generation.reply import MAX_CHARS, Accepted, LoopWatch, Refused, accept
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from goalmap.generation.local import LocalModel
+    from goalmap.generation.model import Delta, ModelSettings
+    from goalmap.generation.prompt import Brief
+
+__all__ = ["ReplyRefused", "write_component"]
+
+TINY_MODEL_NOTE = "This is a draft by a tiny local model: read it before you use it."
+
+_log = logging.getLogger(__name__)
+
+# Leaves room for the reply in the context of the embedded model.
+_LOCAL_BUDGET_TOKENS = 4000
+_FIRST_SEED, _SECOND_SEED = 1, 2
+_LOOPING = Refused("loop", "The model repeated itself endlessly.", "Run it again, or choose another model.")
+
+
+class ReplyRefused(ModelError):  # noqa: N818 - named for what happened to the reply
+    """The model replied, twice where that could help, with something that is no component.
+
+    `raw` is the last reply as it came; `code` says what was wrong with it (`reply.RefusedCode`). A reply that was cut
+    off by its limit of tokens is of kind `closed`, like any text that is incomplete; the others are `refused`.
+    """
+
+    def __init__(self, refused: Refused, raw: str) -> None:
+        super().__init__("closed" if refused.code == "cut" else "refused", refused.reason, refused.next_step)
+        self.code = refused.code
+        self.reason = refused.reason
+        self.raw = raw
+
+
+async def write_component(
+    brief: Brief,
+    settings: ModelSettings,
+    *,
+    on_chunk: Callable[[str], None],
+    on_restart: Callable[[], None] | None = None,
+    local: LocalModel | None,
+) -> Accepted:
+    """Have a model write the component of `brief`, and return its text as it is to be saved.
+
+    The model is the endpoint of `settings`, or `local` where no endpoint is configured. `on_chunk` gets each piece
+    as it arrives, raw: the accepted text may lack what was wrapped around it. `on_restart` is called before a second
+    try; the pieces so far count for nothing then. Raises `ModelError`, and `ReplyRefused`, which is one. Cancelling
+    closes the connection at once.
+    """
+    if settings.is_configured:
+        return await _write(brief, settings, on_chunk, on_restart, is_tiny=False, is_local=False)
+    if local is None:
+        raise ModelError(
+            "not-configured",
+            "No model is set up.",
+            "Set OPENAI_API_KEY, or GOALMAP_MODEL_BASE_URL for another endpoint.",
+        )
+    is_tiny = local.weights().tiny
+    async with local.running() as endpoint:
+        return await _write(brief, endpoint, on_chunk, on_restart, is_tiny=is_tiny, is_local=True)
+
+
+async def _write(
+    brief: Brief,
+    settings: ModelSettings,
+    on_chunk: Callable[[str], None],
+    on_restart: Callable[[], None] | None,
+    *,
+    is_tiny: bool,
+    is_local: bool,
+) -> Accepted:
+    budget_tokens = _LOCAL_BUDGET_TOKENS if is_local else prompt.DEFAULT_BUDGET_TOKENS
+    messages = prompt.messages(brief, budget_tokens=budget_tokens)
+
+    def ask(seed: int | None) -> AsyncGenerator[Delta, None]:
+        if is_tiny:
+            return draft(brief, settings, seed=seed or _FIRST_SEED)
+        return stream_completion(messages, settings, seed=seed)
+
+    # Endpoints draw a seed of their own, and some know no such parameter.
+    verdict, raw = await _one_reply(brief, ask(_FIRST_SEED if is_local else None), on_chunk)
+    if isinstance(verdict, Refused) and verdict.worth_retrying:
+        _log.info("a reply was refused (%s); asking once more", verdict.code)
+        if on_restart is not None:
+            on_restart()
+        try:
+            verdict, raw = await _one_reply(brief, ask(_SECOND_SEED), on_chunk)
+        except ModelError as error:
+            # An endpoint that takes no seed has still said what it had to say.
+            if error.kind != "rejected":
+                raise
+    if isinstance(verdict, Refused):
+        raise ReplyRefused(verdict, raw)
+    return replace(verdict, warnings=(TINY_MODEL_NOTE, *verdict.warnings)) if is_tiny else verdict
+
+
+async def _one_reply(
+    brief: Brief, pieces: AsyncGenerator[Delta, None], on_chunk: Callable[[str], None]
+) -> tuple[Accepted | Refused, str]:
+    """Return the verdict on one reply, and the reply as it came."""
+    watch = LoopWatch()
+    raw = ""
+    finish_reason: str | None = None
+    try:
+        # Closing the iterator closes the connection: a loop is paid for no longer than it takes to see it.
+        async with contextlib.aclosing(pieces):
+            async for piece in pieces:
+                raw += piece.text
+                finish_reason = piece.finish_reason
+                if piece.text:
+                    on_chunk(piece.text)
+                if watch.feed(piece.text):
+                    return _LOOPING, raw
+                if len(raw) > MAX_CHARS:
+                    break
+    except ModelError as error:
+        if error.kind != "empty":
+            raise
+        return Refused("empty", error.message, error.next_step), raw
+    finally:
+        _log.debug("the model replied (%s): %r", finish_reason, raw)
+    shown = [text for _, text in (*brief.examples, *brief.siblings)]
+    return accept(raw, finish_reason=finish_reason, examples=shown), raw
