@@ -246,6 +246,7 @@ def _slot_request(request: GenerateRequest) -> transaction.SlotRequest:
         file=request.file,
         description=request.description.strip(),
         naming=request.naming,
+        map_text=request.map_text,
     )
 
 

@@ -28,6 +28,7 @@ class GenerateRequest:
     """A missing component. `file` is what the map holds now at `goal`, `slot` and `index` (None for a string slot).
 
     `naming`: `autogen` makes a new file and has the map name it; `referenced` makes the file that the map names.
+    `map_text` is the map as an editor has it, unsaved: then the reference need not be on disk yet.
     """
 
     map_path: str
@@ -37,6 +38,7 @@ class GenerateRequest:
     file: str
     description: str
     naming: Literal["autogen", "referenced"] = "autogen"
+    map_text: str | None = None
 
 
 @dataclass(frozen=True)
