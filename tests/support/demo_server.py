@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import sys
 from typing import Any
 
-from goalmap.lsp.protocol import RequestFailed
-from goalmap.lsp.server import GoalmapServer, Hooks
+from goalmap.lsp import lean_start
+
+with lean_start.imports():
+    import asyncio
+
+    from goalmap.lsp.protocol import RequestFailed
+    from goalmap.lsp.server import GoalmapServer, Hooks
 
 Params = dict[str, Any]
 
@@ -101,6 +105,10 @@ def build() -> GoalmapServer:  # noqa: PLR0915  a list of features, one after th
     @server.request("demo/heard")
     def heard(_: Params) -> list[Any]:
         return documents.heard
+
+    @server.request("demo/modules")
+    def modules(_: Params) -> list[str]:
+        return sorted(name for name, module in list(sys.modules.items()) if not lean_start.is_waiting(module))
 
     @server.request("demo/then")
     def then(_: Params) -> Any:

@@ -29,6 +29,8 @@ Json = Any
 Encoding = Literal["utf-8", "utf-16", "utf-32"]
 ENCODINGS: tuple[Encoding, ...] = ("utf-8", "utf-16", "utf-32")
 
+CASES = Path(__file__).parents[1] / "cases"
+
 _HEAD = re.compile(r"^-- (?P<path>\S+?)(?P<flags>(?: \(\w+\))*) --\n", re.MULTILINE)
 _MARK = re.compile(r"\$0|⟦|⟧")
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -121,6 +123,16 @@ def _without_marks(body: str) -> tuple[str, int | None, list[tuple[int, int]]]:
             ranges.append((opened.pop(), length))
     kept.append(body[at:])
     return "".join(kept), cursor, sorted(ranges)
+
+
+def paper_names() -> list[str]:
+    """Return the names of the papers that tests share."""
+    return sorted(path.stem for path in CASES.glob("*.paper"))
+
+
+def paper_text(name: str) -> str:
+    """Return a shared paper."""
+    return (CASES / f"{name}.paper").read_bytes().decode()
 
 
 class Editor:

@@ -22,6 +22,7 @@ import gc
 import os
 import sys
 from contextlib import contextmanager
+from functools import partial
 from importlib.machinery import ModuleSpec, PathFinder
 from threading import RLock
 from types import ModuleType
@@ -40,7 +41,7 @@ LATE_MODULES: dict[str, frozenset[str]] = {
     # asyncio asks for both at the top, and needs them for connections with TLS only.
     "ssl": frozenset(),
     "asyncio.sslproto": frozenset(),
-    "cattrs": frozenset(),
+    "cattrs": frozenset({"Converter"}),
     "cattrs.errors": frozenset({"ClassValidationError"}),
     "lsprotocol.converters": frozenset(),
     # What pygls would keep documents with, and compute typed capabilities; see protocol.py.
@@ -71,6 +72,11 @@ def imports() -> Iterator[None]:
             gc.enable()
 
 
+def is_waiting(thing: ModuleType | type) -> bool:
+    """Whether the module or the class is late and has not been used yet."""
+    return type(thing) is _LateModule or thing in _waiting
+
+
 class _Finder:
     """Finds what everybody finds, and loads it otherwise."""
 
@@ -96,25 +102,36 @@ _finder: Any = _Finder()
 class _LateModule(ModuleType):
     """A module that executes itself when a name is missing: before the first use, nearly all are."""
 
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        # One lock for each module, as the import system has: a common one could meet those in the wrong order.
+        self.__dict__["__late__"] = RLock()
+
     def __getattr__(self, name: str) -> Any:
         # The import system, inspect and the like look for these in every module; they are no use of it.
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)
         if name in LATE_MODULES[self.__name__] and _finder in sys.meta_path:
             return _LateName(self, name)
-        with _lock:
-            self._load()
-        return getattr(self, name)
+        lock = vars(self).get("__late__")
+        if lock is not None:
+            with lock:
+                self._load()
+        return self.__getattribute__(name)
 
     def _load(self) -> None:
-        if type(self) is not _LateModule:
-            return  # another thread has been faster
+        spec: Any = self.__spec__
+        if "__late__" not in vars(self) or not isinstance(spec.loader, _ModuleLoader):
+            return  # another thread has been faster, or this one asks while it executes the module
+        late_loader = spec.loader
+        spec.loader = self.__dict__["__loader__"] = late_loader.usual
+        try:
+            late_loader.usual.exec_module(self)
+        except BaseException:
+            spec.loader = self.__dict__["__loader__"] = late_loader
+            raise
+        del self.__dict__["__late__"]
         self.__class__ = ModuleType  # type: ignore[assignment]
-        spec = self.__spec__
-        assert spec is not None
-        loader: Any = spec.loader
-        self.__loader__ = spec.loader = loader.usual
-        loader.usual.exec_module(self)
         _replace_late_names(self)
 
 
@@ -168,7 +185,7 @@ _TRIGGERS = (
     "__attrs_props__",
     "__attrs_types_resolved__",
 )
-Decorator = "Callable[[type], type]"
+_OF_EVERY_CLASS = {"__dict__", "__weakref__"}
 _waiting: dict[type, tuple[Callable[[], None], list[Callable[[type], type]]]] = {}
 
 
@@ -187,11 +204,11 @@ def _build(cls: type) -> bool:
         built: type = builtins.__build_class__(body, cls.__name__, *cls.__bases__)
         for decorate in decorators:
             built = decorate(built)
-        for name in (*_TRIGGERS, "__annotations__"):
-            if name in vars(cls):
-                delattr(cls, name)
+        # First the deletions: from Python 3.14 on, deleting __annotations__ takes along what computes them.
+        for name in _UNBUILT & vars(cls).keys() - vars(built).keys():
+            delattr(cls, name)
         for name, value in vars(built).items():
-            if name not in {"__dict__", "__weakref__"}:
+            if name not in _OF_EVERY_CLASS:
                 setattr(cls, name, value)
         return True
 
@@ -213,16 +230,21 @@ class _Trigger:
 _triggers = {name: _Trigger(name) for name in _TRIGGERS}
 
 
+# All that a class has while it waits.
+_UNBUILT = {*_TRIGGERS, "__annotations__", "__module__", "__hash__"}
+
+
 class _LateAnnotations(_Trigger):
     """`typing.get_type_hints` reads a class's annotations from its `__dict__`, past every descriptor."""
 
-    def __init__(self, cls: type) -> None:
+    cls: type
+
+    def __init__(self) -> None:
         super().__init__("__annotations__")
-        self._cls = cls
 
     def items(self) -> Any:
-        _build(self._cls)
-        return self._cls.__annotations__.items()
+        _build(self.cls)
+        return self.cls.__annotations__.items()
 
 
 class _Declarations:
@@ -230,29 +252,40 @@ class _Declarations:
 
     def __init__(self, module_name: str) -> None:
         self._module_name = module_name
-        self._classes: dict[type, bool] = {}  # whether a decorator was kept for it
+        self._classes: set[type] = set()
         self._open = True
 
     def builtins(self) -> dict[str, Any]:
         """Return builtins for the module's globals; the statements `class` and `import` look there."""
         return {**vars(builtins), "__build_class__": self._build_class, "__import__": self._import}
 
-    def close(self) -> None:
-        """Raise _UnexpectedModuleError unless all late classes wait with a decorator; treat further ones as usual."""
+    def close(self, namespace: dict[str, Any]) -> None:
+        """Build what nothing decorates, and treat further classes as usual.
+
+        Raise _UnexpectedModuleError if anything but the decorators that wait has dealt with a class: looked into it,
+        which has built it, given it something, or put another class into its place.
+        """
         self._open = False
-        if not all(kept and cls in _waiting for cls, kept in self._classes.items()):
-            for cls in self._classes:
-                _waiting.pop(cls, None)
-            raise _UnexpectedModuleError(self._module_name)
+        for cls in self._classes:
+            has = vars(cls).keys() - _OF_EVERY_CLASS
+            untouched = has == _UNBUILT and all(vars(cls)[name] is _triggers[name] for name in _TRIGGERS)
+            if cls not in _waiting or not untouched or namespace.get(cls.__name__) is not cls:
+                for late in self._classes:
+                    _waiting.pop(late, None)
+                raise _UnexpectedModuleError(self._module_name)
+        for cls in self._classes:
+            if not _waiting[cls][1]:
+                _build(cls)
 
     def _build_class(self, body: Any, name: str, *bases: Any, **keywords: Any) -> Any:
         code = body.__code__
-        if not self._open or keywords or code.co_freevars or code.co_cellvars or not set(bases) <= self._classes.keys():
+        if not self._open or keywords or code.co_freevars or code.co_cellvars or not self._classes.issuperset(bases):
             return builtins.__build_class__(body, name, *bases, **keywords)
-        cls = type(name, bases, {"__module__": self._module_name, "__qualname__": body.__qualname__, **_triggers})
-        cls.__annotations__ = _LateAnnotations(cls)  # type: ignore[assignment]
+        annotations = _LateAnnotations()
+        own = {"__module__": self._module_name, "__qualname__": body.__qualname__, "__annotations__": annotations}
+        cls = annotations.cls = type(name, bases, {**_triggers, **own})
         _waiting[cls] = (body, [])
-        self._classes[cls] = False
+        self._classes.add(cls)
         return cls
 
     def _import(
@@ -272,7 +305,6 @@ class _Declarations:
         if cls not in self._classes or cls not in _waiting:
             return False
         _waiting[cls][1].append(decorate)
-        self._classes[cls] = True
         return True
 
 
@@ -291,13 +323,14 @@ class _Decorators:
             if cls is None:
                 return lambda cls: decorator(cls, **options)
 
-            def decorate(built: type) -> type:
-                # With slots, attrs would have to make a class of its own; this one is known to others already.
-                late = {"slots": False} if name == "define" else {}
-                decorated: type = getattr(builtins.__import__(self._module_name), name)(built, **options, **late)
+            def decorate(built: type, **more_options: Any) -> type:
+                usual = getattr(builtins.__import__(self._module_name), name)
+                decorated: type = usual(built, **options, **more_options)
                 return decorated
 
-            return cls if self._declarations.keep(cls, decorate) else decorate(cls)
+            # With slots, attrs would have to make a class of its own; this one is known to others already.
+            late = partial(decorate, slots=False) if name == "define" else decorate
+            return cls if self._declarations.keep(cls, late) else decorate(cls)
 
         return decorator
 
@@ -312,18 +345,18 @@ class _ClassLoader:
         return self._usual.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        spec = module.__spec__
-        assert spec is not None
+        spec: Any = module.__spec__
         module.__loader__ = spec.loader = self._usual
+        namespace = vars(module)
+        before = dict(namespace)
         declarations = _Declarations(module.__name__)
-        before = dict(vars(module))
-        code: Any = self._usual.get_code(module.__name__)
+        namespace["__builtins__"] = declarations.builtins()
         try:
-            exec(code, vars(module).__setitem__("__builtins__", declarations.builtins()) or vars(module))  # noqa: S102
-            declarations.close()
+            exec(self._usual.get_code(module.__name__), namespace)  # type: ignore[arg-type]  # noqa: S102
+            declarations.close(namespace)
         except Exception:  # noqa: BLE001  whatever it is, the usual import does without it or raises it again
-            vars(module).clear()
-            vars(module).update(before)
+            namespace.clear()
+            namespace.update(before)
             self._usual.exec_module(module)
         else:
-            vars(module)["__builtins__"] = vars(builtins)
+            namespace["__builtins__"] = vars(builtins)

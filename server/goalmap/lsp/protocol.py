@@ -33,6 +33,7 @@ from pygls.exceptions import (
     JsonRpcRequestCancelled,
     JsonRpcServerNotInitialized,
 )
+from pygls.progress import Progress
 from pygls.protocol import LanguageServerProtocol
 
 from goalmap.lsp import lifecycle, shapes, wire
@@ -70,7 +71,13 @@ class GoalmapProtocol(LanguageServerProtocol):
     _server: GoalmapServer
 
     def __init__(self, server: GoalmapServer, converter: Converter) -> None:
-        super().__init__(server, converter)
+        # Past LanguageServerProtocol's own, which makes a typed ServerInfo (nothing else here is typed, and the first
+        # typed object costs the import of attrs) and registers the features that are replaced below.
+        super(LanguageServerProtocol, self).__init__(server, converter)
+        self._workspace = None
+        self.progress = Progress(self)
+        self.trace = "off"  # type: ignore[assignment]
+        self._register_builtin_features()
         self._framer = wire.Framer()
         self._ids = count(1)
         # Requests of the client that still run. pygls keeps them in one table with the requests of ours, where equal
