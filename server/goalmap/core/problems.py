@@ -353,6 +353,41 @@ def referenced_paths(goal_map: GoalMap, library: Library) -> set[str]:
     return found
 
 
+def users_of(goal_map: GoalMap, library: Library, path: str) -> list[Reference]:
+    """Return the references that name the component at `path`, in map order.
+
+    It looks at every line, but makes nothing of those that name something else: an index of all components would cost
+    many times as much, and be stale after the next keystroke.
+    """
+    top, name, file = path.split("/", 2)
+    folder = f"{top}/{name}"
+    lines = [
+        line
+        for line, items in enumerate(goal_map.items)
+        for item in items
+        if (item[0] == PAIR and item[7] == file) or (item[0] == STRING and item[3] == file)
+    ]
+    outline = goal_map.outline
+    numbers = dict.fromkeys(number for line in dict.fromkeys(lines) for number in outline.between(line, line))
+    return [
+        reference
+        for number in numbers
+        if outline.entries[number].frame not in outline.shadowed
+        for reference in goal_map.goal_of(outline.entries[number]).references
+        if reference.file == file and library.folder(reference.slot) == folder
+    ]
+
+
+def names_with(goal_map: GoalMap, prefix: str) -> set[str]:
+    """Return the file names anywhere in the map that begin with `prefix`."""
+    return {
+        item[7] if item[0] == PAIR else item[3]
+        for items in goal_map.items
+        for item in items
+        if (item[0] == PAIR and item[7].startswith(prefix)) or (item[0] == STRING and item[3].startswith(prefix))
+    }
+
+
 def unused_components(goal_map: GoalMap, library: Library) -> list[str]:
     """Return the paths of components that no goal names, sorted.
 

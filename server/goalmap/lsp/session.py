@@ -17,7 +17,7 @@ from goalmap.core import goal_map as maps
 from goalmap.core.goal_map import Goal, GoalMap, GoalPath, Reference
 from goalmap.core.library import Library
 from goalmap.core.naming import COMPONENTS, MAP_NAME
-from goalmap.core.problems import Problems, find_problems
+from goalmap.core.problems import Problems, find_problems, users_of
 from goalmap.core.text import Encoding, split_lines
 from goalmap.files import loader as disk
 from goalmap.files import recovery
@@ -48,7 +48,6 @@ class OpenLibrary:
     disk_stamp: tuple[int, ...] | None = None
     looked_s: float = 0.0
     examined: bool = False
-    _users: tuple[GoalMap, Library, dict[str, list[Reference]]] | None = field(default=None, repr=False)
 
     @property
     def root(self) -> str:
@@ -60,15 +59,9 @@ class OpenLibrary:
         """The URI of its map, as the client spells it."""
         return self.document.uri if self.document else to_uri(self.map_path)
 
-    @property
-    def users(self) -> dict[str, list[Reference]]:
-        """Each component's path with the references that name it."""
-        if self._users is None or self._users[0] is not self.goal_map or self._users[1] is not self.library:
-            found: dict[str, list[Reference]] = {}
-            for reference in self.goal_map.references():
-                found.setdefault(self.library.path(reference.slot, reference.file), []).append(reference)
-            self._users = self.goal_map, self.library, found
-        return self._users[2]
+    def users_of(self, path: str) -> list[Reference]:
+        """Return the references that name the component at `path`, which is the library's own name for it."""
+        return users_of(self.goal_map, self.library, path)
 
     def relative(self, path: str) -> str | None:
         """Return the library's own name for an absolute path; None where it is not below its components folder."""

@@ -13,7 +13,7 @@ from goalmap.core.edits import Edit, EditError, insert_member, reference_edit, r
 from goalmap.core.goal_map import Goal, Reference
 from goalmap.core.library import near_names
 from goalmap.core.naming import TEMPLATE_SLOT, autogen_file, same_for_some_systems, unsafe_reason, unsafe_slot_reason
-from goalmap.core.problems import Problem, near_files, unused_problem
+from goalmap.core.problems import Problem, names_with, near_files, unused_problem
 from goalmap.core.text import Span, visible
 from goalmap.lsp.convert import START_OF_FILE, Positions
 from goalmap.lsp.server import GoalmapServer
@@ -79,11 +79,7 @@ def autogen_target(library: OpenLibrary, reference: Reference) -> str:
     """Return the file name that a component generated for `reference` will get, as far as can be known now."""
     folder = library.library.folders.get(library.library.folder(reference.slot))
     taken = {same_for_some_systems(file) for file in folder.files} if folder else set()
-    named = {
-        same_for_some_systems(path.rpartition("/")[2])
-        for path in library.users
-        if path.startswith(f"{library.library.folder(reference.slot)}/")
-    }
+    named = {same_for_some_systems(name) for name in names_with(library.goal_map, "autogen_")}
     return autogen_file(reference.slot, reference.goal[-1], lambda name: same_for_some_systems(name) in taken | named)
 
 
@@ -294,7 +290,7 @@ def _short(text: str) -> str:
 def _for_component(session: Session, library: OpenLibrary, path: str) -> Iterator[Json]:
     """Yield the fixes for a component that no goal names."""
     operations = session.server.client_capability("workspace.workspaceEdit.resourceOperations") or []
-    if path in library.users or path not in library.library.files or "delete" not in operations:
+    if path not in library.library.files or library.users_of(path) or "delete" not in operations:
         return
     diagnostic = {
         "range": START_OF_FILE,

@@ -83,7 +83,7 @@ def _of_goal(session: Session, library: OpenLibrary, data: Json) -> Json | None:
 
 
 def _of_component(session: Session, library: OpenLibrary, path: str) -> Json:
-    goals = len({reference.goal for reference in library.users.get(path, ())})
+    goals = len({reference.goal for reference in library.users_of(path)})
     title = f"used by {goals} goal{'' if goals == 1 else 's'}" if goals else "used by no goal"
     locations = [{"uri": uri, "range": range_} for uri, range_ in users(session, library, path)]
     if not goals:

@@ -58,7 +58,7 @@ def _in_template(session: Session, cursor: Cursor) -> Json | None:
     if path is None or not path.startswith(_TEMPLATES):
         return None
     library = cursor.library
-    users = [library.goal_map.goal(reference.goal) for reference in library.users.get(path, ())]
+    users = [library.goal_map.goal(reference.goal) for reference in library.users_of(path)]
     in_use = completions.slots_in_use(library.goal_map)
     line = cursor.document.lines[cursor.line]
     found = completions.variables(line, cursor.column, [goal for goal in users if goal], in_use)
@@ -132,7 +132,7 @@ def resolve(session: Session, item: Json) -> Json:
     text = session.read(library, data["path"])
     if text is None:
         return {**item, "documentation": {"kind": "plaintext", "value": "This file cannot be read."}}
-    goals = len({reference.goal for reference in library.users.get(data["path"], ())})
+    goals = len({reference.goal for reference in library.users_of(data["path"])})
     used = f"used by {goals} goal{'' if goals == 1 else 's'}"
     facts = [item.get("detail"), used, f"{estimate_tokens(text)} tokens"]
     # Plain text: what a component holds must not become a link, an image or a command.

@@ -65,7 +65,7 @@ def _from_component(session: Session, cursor: Cursor) -> Found:
     library, path = cursor.library, cursor.component
     if path is None:
         return _NOTHING
-    references = library.users.get(path, [])
+    references = library.users_of(path)
     positions = session.map_positions(library)
     if any(reference.slot == TEMPLATE_SLOT for reference in references):
         from goalmap.core.templates import variable_at
@@ -91,4 +91,4 @@ def _named(goal: Goal, name: str) -> list[Span]:
 def users(session: Session, library: OpenLibrary, path: str) -> list[tuple[str, Json]]:
     """Return each reference to a component, as its map's URI and the range."""
     positions = session.map_positions(library)
-    return [(library.map_uri, positions.range(reference.span)) for reference in library.users.get(path, ())]
+    return [(library.map_uri, positions.range(reference.span)) for reference in library.users_of(path)]

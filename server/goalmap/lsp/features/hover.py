@@ -91,7 +91,7 @@ def _template_value(session: Session, cursor: Cursor, path: str) -> tuple[str, S
     from goalmap.core.assembly import component_texts, variables
     from goalmap.core.templates import variable_at
 
-    users = cursor.library.users.get(path)
+    users = cursor.library.users_of(path)
     found = variable_at(cursor.document.lines[cursor.line], cursor.column)
     if not found or not users or users[0].slot != "template":
         return None
@@ -120,7 +120,7 @@ def _missing_name(library: OpenLibrary, reference: Reference) -> str:
 
 
 def _users(library: OpenLibrary, path: str) -> str:
-    goals = list(dict.fromkeys("/".join(reference.goal) for reference in library.users.get(path, ())))
+    goals = list(dict.fromkeys("/".join(reference.goal) for reference in library.users_of(path)))
     if not goals:
         return "used by no goal"
     more = f" and {len(goals) - _MAX_USERS} more" if len(goals) > _MAX_USERS else ""
