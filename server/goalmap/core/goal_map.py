@@ -1,7 +1,7 @@
 """The map: goals, their slots and references, with where each stands in the text.
 
-`GoalMap` is an immutable reading of a text. Broken JSON still gives every goal that can be read; what is wrong is data,
-never an exception. `GoalMap.replace_lines` gives the reading after an edit, at the cost of the edit.
+`GoalMap` is a reading of a text. Broken JSON still gives every goal that can be read; what is wrong is data, never an
+exception. `GoalMap.replace_lines` gives the reading after an edit, at the cost of the edit.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class Change(NamedTuple):
 
 
 class GoalMap:
-    """An immutable reading of a map. Compare by identity."""
+    """A reading of a map, good until `replace_lines` makes the next one of it. Compare by identity."""
 
     def __init__(self, lines: list[str], items: list[Items], states: list[State], end: State) -> None:
         """Use `parse`; the arguments are parallel lists: lines, their items, and the state before each."""
@@ -280,14 +280,19 @@ class GoalMap:
         """Return what stands open before `column` of `line`, and what may come next there."""
         return scan.scan_line(self.lines[line][:column], self._states[line])[1]
 
+    def snapshot(self) -> GoalMap:
+        """Return a reading of the same text that no edit will spend."""
+        return GoalMap(self.lines.copy(), self.items.copy(), self._states.copy(), self._end)
+
     # -- edits -------------------------------------------------------------------------------------------------------
     def replace_lines(self, first: int, end: int, new_lines: list[str]) -> tuple[GoalMap, Change]:
         """Return the map with lines `first` to `end` (exclusive) replaced, and what was scanned anew.
 
-        Scanning stops at the first old line before which the same is open as ever, so it costs what changed.
+        Scanning stops at the first old line before which the same is open as ever, so it costs what changed. The new
+        reading takes the lists of this one over, which is spent: copying them would cost more than all the rest. Who
+        keeps a reading while others may edit takes a `snapshot`.
         """
-        lines, items, states = self.lines.copy(), self.items.copy(), self._states.copy()
-        lines[first:end] = new_lines
+        lines, items, states = self.lines, self.items, self._states
         state = states[first] if first < len(states) else self._end
         fresh_items: list[Items] = []
         fresh_states: list[State] = []
@@ -298,16 +303,20 @@ class GoalMap:
         old_end = end
         while old_end < len(states) and states[old_end] != state:
             fresh_states.append(state)
-            found, state = scan.scan_line(self.lines[old_end], state)
+            found, state = scan.scan_line(lines[old_end], state)
             fresh_items.append(found)
             old_end += 1
         old_items = items[first:old_end]
+        document_end = self._end if old_end < len(states) else state
+        lines[first:end] = new_lines
         items[first:old_end] = fresh_items
         states[first:old_end] = fresh_states
-        changed = GoalMap(lines, items, states, self._end if old_end < len(self._states) else state)
-        kept = "outline" in self.__dict__ and _same_structure(old_items, fresh_items)
+        changed = GoalMap(lines, items, states, document_end)
+        outline = self.__dict__.get("outline")
+        kept = outline is not None and _same_structure(old_items, fresh_items)
         if kept:
-            changed.__dict__["outline"] = self.outline
+            changed.__dict__["outline"] = outline
+        self.__dict__.clear()
         return changed, Change(first, old_end, first + len(fresh_items), kept)
 
 

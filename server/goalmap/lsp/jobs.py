@@ -145,7 +145,7 @@ class Jobs:
             settings=settings,
             local=self.local_model() if not settings.is_configured else None,
             reporter=reporter,
-            neighbours=Neighbours(library.goal_map, library.library, session.reader(library)),
+            neighbours=Neighbours(library.goal_map.snapshot(), library.library, session.reader(library)),
             through_buffer=lambda: belongs_into_buffer(session, library),
         )
         if outcome.kind == "pending-save":
