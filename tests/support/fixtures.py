@@ -14,19 +14,21 @@ it Windows line ends. All of it is taken out before the server sees anything.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 from urllib.parse import quote, unquote, urlsplit
 
 from goalmap.lsp import app
 
 Json = Any
 Encoding = Literal["utf-8", "utf-16", "utf-32"]
+TIMEOUT_S = 20.0
 ENCODINGS: tuple[Encoding, ...] = ("utf-8", "utf-16", "utf-32")
 
 CASES = Path(__file__).parents[1] / "cases"
@@ -153,13 +155,15 @@ class Editor:
         self.paper = read_paper(paper)
         self.messages: list[Json] = []
         self._ids = 0
+        self._loop = asyncio.new_event_loop()
+        self._news = asyncio.Event()
         self._versions: dict[str, int] = {}
         self.texts: dict[str, str] = {}
         for path, text in self.paper.on_disk.items():
             self.write(path, text)
         self.server = app.build()
         self.session: Any = self.server.hooks
-        self.server.protocol.connected(_Output(self.messages))
+        self.server.protocol.connected(_Output(self))
         capabilities = FULL_CLIENT if capabilities is None else capabilities
         self.capabilities = {**capabilities, "general": {"positionEncodings": [encoding]}}
         self.advertised = self.request(
@@ -174,7 +178,7 @@ class Editor:
             },
         )["capabilities"]
         for _ in self.session.discover_some():
-            pass
+            pass  # what `initialized` starts in the background, done before the first request
         for path, text in self.paper.opened.items():
             self.open(path, text)
 
@@ -264,13 +268,20 @@ class Editor:
         """Send a request and return its result; raise `Refused` for an error."""
         self._ids += 1
         self._send({"id": self._ids, "method": method, "params": params})
-        answer = next(
-            message for message in self.messages if message.get("id") == self._ids and "method" not in message
-        )
-        self.messages.remove(answer)
+        answer = self._loop.run_until_complete(self._answer(self._ids))
         if "error" in answer:
             raise Refused(answer["error"])
         return answer["result"]
+
+    async def _answer(self, msg_id: int) -> Json:
+        async with asyncio.timeout(TIMEOUT_S):
+            while True:
+                for message in self.messages:
+                    if message.get("id") == msg_id and "method" not in message:
+                        self.messages.remove(message)
+                        return message
+                self._news.clear()
+                await self._news.wait()
 
     def notify(self, method: str, params: Json = None) -> None:
         """Send a notification."""
@@ -283,9 +294,39 @@ class Editor:
             self.messages.remove(message)
         return [message.get("params") for message in found]
 
+    def let_settle(self) -> None:
+        """Let the server finish what it does in the background."""
+
+        async def settle() -> None:
+            async with asyncio.timeout(TIMEOUT_S):
+                while others := asyncio.all_tasks() - {asyncio.current_task()}:
+                    await asyncio.wait(others)
+
+        self._loop.run_until_complete(settle())
+
     def _send(self, message: Json) -> None:
         body = json.dumps({"jsonrpc": "2.0", **message}).encode()
-        self.server.protocol.received(b"Content-Length: %d\r\n\r\n%b" % (len(body), body), more=False)
+
+        async def deliver() -> None:
+            self.server.protocol.received(b"Content-Length: %d\r\n\r\n%b" % (len(body), body), more=False)
+
+        self._loop.run_until_complete(deliver())
+
+    def heard(self, message: Json) -> None:
+        """Take a message of the server."""
+        self.messages.append(message)
+        self._news.set()
+
+    def close(self) -> None:
+        """End what the server still does."""
+        self._loop.run_until_complete(self.server.protocol.cancel_all(TIMEOUT_S))
+        self._loop.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     # -- edits ---------------------------------------------------------------------------------------------------------
     def apply(self, edit: Json) -> None:
@@ -330,9 +371,9 @@ def _changes(edit: Json) -> Iterator[Json]:
 class _Output:
     """Takes what the server writes."""
 
-    def __init__(self, messages: list[Json]) -> None:
-        self._messages = messages
+    def __init__(self, editor: Editor) -> None:
+        self._editor = editor
 
     def write(self, data: bytes) -> None:
-        """Keep the message: the server writes each one whole."""
-        self._messages.append(json.loads(data.split(b"\r\n\r\n", 1)[1]))
+        """Hand the message on: the server writes each one whole."""
+        self._editor.heard(json.loads(data.split(b"\r\n\r\n", 1)[1]))

@@ -1,8 +1,9 @@
 """A paper in, an editor out."""
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,11 @@ from support.fixtures import Editor
 
 
 @pytest.fixture
-def edit(tmp_path: Path) -> Callable[..., Editor]:
+def edit(tmp_path: Path) -> Iterator[Callable[..., Editor]]:
     """Return what opens a paper in an editor."""
-    return partial(Editor, tmp_path)
+    with ExitStack() as editors:
+
+        def open_paper(paper: str, **how: Any) -> Editor:
+            return editors.enter_context(Editor(tmp_path, paper, **how))
+
+        yield open_paper

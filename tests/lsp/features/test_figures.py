@@ -130,7 +130,7 @@ def hints(editor: Editor, start: int = 0, end: int | None = None) -> list[tuple[
 def test_a_hint_behind_each_component_that_is_there(edit: Edit, encoding: str) -> None:
     assert hints(edit(LIBRARY.replace('"A⟧', '"🦊A⟧'), encoding=encoding)) == [
         ("critic.txt", "≈ 5 tokens"),
-        ("a.txt", "≈ 1 tokens"),
+        ("a.txt", "≈ 1 token"),
         ("b.txt", "≈ 3 tokens"),
         ("t.txt", "≈ 3 tokens"),
         ("critic.txt", "≈ 5 tokens"),

@@ -50,4 +50,7 @@ def inlay_hints(session: Session, params: Json) -> Any:
 
 def _label(session: Session, library: OpenLibrary, reference: Reference) -> str | None:
     text = session.read(library, library.library.path(reference.slot, reference.file))
-    return None if text is None else f"{estimate_tokens(text.rstrip())} tokens"
+    if text is None:
+        return None
+    tokens = estimate_tokens(text.rstrip())
+    return f"{tokens} token" if tokens.number == 1 else f"{tokens} tokens"
