@@ -21,6 +21,8 @@ class Document:
         self.version = version
         self.language_id = language_id
         self.lines: list[str] = split_lines(text)
+        # The version that was clean when a write of ours replaced the file: it is about to be reloaded.
+        self.overtaken_version: int | None = None
 
     @property
     def text(self) -> str:

@@ -14,7 +14,15 @@ from pygls.exceptions import JsonRpcException
 
 from goalmap.core.goal_map import Reference
 from goalmap.core.text import visible
-from goalmap.lsp.buffers import belongs_into_buffer, find_in_buffer, set_in_buffer
+from goalmap.lsp.buffers import (
+    Buffer,
+    Written,
+    after_write,
+    before_write,
+    belongs_into_buffer,
+    find_in_buffer,
+    set_in_buffer,
+)
 from goalmap.lsp.convert import to_uri
 from goalmap.lsp.progress import Progress
 from goalmap.lsp.session import OpenLibrary, Session
@@ -33,6 +41,7 @@ _INFO: Final = 3
 _SHOWN_CHARACTERS: Final = 90
 _MAX_FOLLOWED: Final = 100
 UNDO: Final = "Undo"
+_OUR_FAULT: Final = "Something went wrong inside of Goalmap: its log says what. What the model wrote is kept."
 
 Json = dict[str, Any]
 
@@ -46,11 +55,12 @@ class Jobs:
         self.api_key: str | None = None
         self._tasks: dict[str, asyncio.Future[Any]] = {}
         self._waiting: dict[str, list[tuple[str, Waiting, Outcome]]] = {}
+        self._settling = asyncio.Lock()
         self._committed: dict[str, str] = {}
         self._local: LocalModel | None = None
         session.save_listeners.append(self.settle_soon)
 
-    # -- starting and stopping -----------------------------------------------------------------------------------------
+    # -- starting and stopping ----------------------------------------------------------------------------------------
     def start(self, library: OpenLibrary, request: GenerateRequest) -> str:
         """Begin a generation and return its job's id; the same id where this one is under way already."""
         place = library.map_path, request.goal, request.slot, request.index
@@ -90,26 +100,45 @@ class Jobs:
         self.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        # Editors that save and quit at once give no other chance to see that the disk has it by now.
+        for map_path in list(self._waiting):
+            await self._settle_all(map_path)
         for waiting in [entry for entries in self._waiting.values() for entry in entries]:
             waiting[1].close()
         if self._local is not None:
             await self._local.stop()
 
-    # -- one, and many ---------------------------------------------------------------------------------------------------
+    # -- one, and many ------------------------------------------------------------------------------------------------
     async def _run_one(self, job: str, library: OpenLibrary, request: GenerateRequest) -> None:
         title = f"Generating {visible(request.file) or visible(request.slot)}"
-        progress = await Progress.begin(self.session.server, title, lambda: self.cancel(job))
-        outcome = await self._generate(job, library, request, _Reporter(progress))
+        progress = await self._begin(job, title)
+        try:
+            outcome = await self._generate(job, library, request, _Reporter(progress))
+        except Exception:
+            progress.end(_OUR_FAULT)
+            self._notify(job, library, "failed", _OUR_FAULT, None)
+            raise
         progress.end(outcome.message)
         self._say_notes(outcome.notes)
         self._notify(job, library, outcome.kind, outcome.message, outcome.component_path)
-        await self._afterwards(job, library, outcome)
+        # The job is over, however long its user takes to answer.
+        self.session.server.protocol.run_in_background(self._afterwards(job, library, outcome), "afterwards")
+
+    async def _begin(self, job: str, title: str) -> Progress:
+        """Begin the display of a job. A cancel that comes before it can be seen is for what follows."""
+        begun = asyncio.ensure_future(Progress.begin(self.session.server, title, lambda: self.cancel(job)))
+        try:
+            return await asyncio.shield(begun)
+        except asyncio.CancelledError:
+            progress = await begun
+            asyncio.get_running_loop().call_soon(self.cancel, job)
+            return progress
 
     async def _run_all(self, job: str, library: OpenLibrary, requests: list[GenerateRequest], at_once: int) -> None:
         from goalmap.workflows import generate_all
 
         title = f"Generating {len(requests)} components"
-        progress = await Progress.begin(self.session.server, title, lambda: self.cancel(job))
+        progress = await self._begin(job, title)
         finished = 0
 
         async def one(request: GenerateRequest) -> Outcome:
@@ -121,7 +150,12 @@ class Jobs:
             self._say_notes(outcome.notes)
             return outcome
 
-        summary: Summary = await generate_all(requests, one, at_once=at_once)
+        try:
+            summary: Summary = await generate_all(requests, one, at_once=at_once)
+        except Exception:
+            progress.end(_OUR_FAULT)
+            self._notify(job, library, "failed", _OUR_FAULT, None)
+            raise
         progress.end(summary.message)
         kinds = [outcome.kind for outcome in summary.outcomes]
         worst = next(
@@ -140,16 +174,27 @@ class Jobs:
         session = self.session
         session.look(library)
         settings = self.model_settings()
+        before = Buffer(None)
+
+        def through_buffer() -> bool:
+            nonlocal before
+            before = before_write(session, library)
+            return belongs_into_buffer(session, library)
+
         outcome = await generate(
             request,
             settings=settings,
             local=self.local_model() if not settings.is_configured else None,
             reporter=reporter,
             neighbours=Neighbours(library.goal_map.snapshot(), library.library, session.reader(library)),
-            through_buffer=lambda: belongs_into_buffer(session, library),
+            through_buffer=through_buffer,
         )
         if outcome.kind == "pending-save":
-            outcome = await self._through_buffer(job, library, request, outcome)
+            # Half of it is done: a cancel now would leave the other half to nobody.
+            outcome = await _to_its_end(self._through_buffer(job, library, request, outcome))
+        elif outcome.kind == "committed" and outcome.file not in (None, request.file):
+            written = Written(request.goal, request.slot, request.index, request.file, outcome.file)
+            after_write(session, library, before, written)
         if outcome.tx is not None and outcome.kind in ("committed", "pending-save"):
             self._committed[job] = outcome.tx
             for old in list(self._committed)[:-_MAX_FOLLOWED]:
@@ -174,18 +219,24 @@ class Jobs:
             self._local = LocalModel()
         return self._local
 
-    # -- through the buffer ----------------------------------------------------------------------------------------------
+    # -- through the buffer -------------------------------------------------------------------------------------------
     async def _through_buffer(
         self, job: str, library: OpenLibrary, request: GenerateRequest, outcome: Outcome
     ) -> Outcome:
         """Put the new reference into the editor's buffer; the record stays until the disk has it."""
         assert outcome.waiting is not None  # noqa: S101 - what pending-save means
         assert outcome.file is not None  # noqa: S101 - as above
+        # Before the edit: its user may save sooner than the editor tells of the change.
+        entry = job, outcome.waiting, outcome
+        self._waiting.setdefault(library.map_path, []).append(entry)
         reference = find_in_buffer(library, request.goal, request.slot, request.index, request.file)
         done = reference is not None and await set_in_buffer(self.session, library, reference, outcome.file)
+        settled = await self._settle_one(library.map_path, entry)
+        if settled is not None:
+            return settled
         if not done and library.document is None:
+            self._waiting[library.map_path].remove(entry)
             return await self._finish_on_disk(outcome)
-        self._waiting.setdefault(library.map_path, []).append((job, outcome.waiting, outcome))
         if done:
             return outcome
         where = f"{visible(request.slot)} of {visible('/'.join(request.goal))}"
@@ -193,7 +244,7 @@ class Jobs:
             outcome,
             kind="conflict",
             message=f"{visible(outcome.file)} is written, but {where} has changed in the editor, or the editor did not "
-            f"take the edit. Write {visible(outcome.file)} there yourself and save, or use the quick fix to discard it.",
+            f"take the edit. Write {visible(outcome.file)} there yourself and save, or discard it by the quick fix.",
         )
 
     async def _finish_on_disk(self, outcome: Outcome) -> Outcome:
@@ -214,17 +265,27 @@ class Jobs:
             self.session.server.protocol.run_in_background(self._settle(library), "settle")
 
     async def _settle(self, library: OpenLibrary) -> None:
-        for entry in list(self._waiting.get(library.map_path, ())):
-            outcome = await entry[1].settle()
-            if outcome is not None:
-                if entry in self._waiting.get(library.map_path, ()):
-                    self._waiting[library.map_path].remove(entry)
-                if outcome.kind != "committed":
-                    self._message(_WARNING, outcome.message)
+        await self._settle_all(library.map_path)
         self.session.touch(library)
         self.publisher.publish_changed()
 
-    # -- afterwards ------------------------------------------------------------------------------------------------------
+    async def _settle_all(self, map_path: str) -> None:
+        for entry in list(self._waiting.get(map_path, ())):
+            outcome = await self._settle_one(map_path, entry)
+            if outcome is not None and outcome.kind != "committed":
+                self._message(_WARNING, outcome.message)
+
+    async def _settle_one(self, map_path: str, entry: tuple[str, Waiting, Outcome]) -> Outcome | None:
+        """Return how a commit ended whose map has been saved; None while it waits, or where somebody saw to it."""
+        async with self._settling:
+            if entry not in self._waiting.get(map_path, ()):
+                return None
+            outcome = await entry[1].settle()
+            if outcome is not None:
+                self._waiting[map_path].remove(entry)
+            return outcome
+
+    # -- afterwards ---------------------------------------------------------------------------------------------------
     @property
     def _client_shows(self) -> bool:
         """Whether the client opens the component and offers Undo by itself, when told with `goalmap/generated`."""
@@ -274,27 +335,24 @@ class Jobs:
         """Undo a commit, on disk and in the buffer; return whether it was undone."""
         from goalmap import workflows
 
-        waiting = next((entry for entry in self._waiting.get(library.map_path, ()) if entry[2].tx == tx), None)
+        # The last one of all is one that waits for a save, where there is one.
+        waits = self._waiting.get(library.map_path, ())
+        waiting = next((entry for entry in reversed(waits) if tx is None or entry[2].tx == tx), None)
         if waiting is not None:
             return await self._undo_unsaved(library, waiting)
         if library.document is not None and self.session.is_dirty(library.document):
             self._message(_WARNING, "The map has unsaved changes: save it, then undo again.")
             return False
+        before = before_write(self.session, library)
         undone = await asyncio.to_thread(workflows.undo, library.root, tx)
         self._message(_INFO if undone.exit_code == 0 else _WARNING, undone.message)
-        if undone.result is not None:
-            await self._follow_undo(library, undone.result.file, undone.result.restored_file)
+        if (back := undone.result) is not None and back.file != back.restored_file:
+            written = Written(back.goal, back.slot, back.index, back.file, back.restored_file)
+            after_write(self.session, library, before, written)
         self.session.look(library)
         self.session.touch(library)
         self.publisher.publish_changed()
         return undone.exit_code == 0
-
-    async def _follow_undo(self, library: OpenLibrary, file: str, restored: str) -> None:
-        """Have a clean buffer that does not reload by itself take what is on disk now."""
-        if library.document is None or not belongs_into_buffer(self.session, library):
-            return
-        for reference in _references_to(library, file):
-            await set_in_buffer(self.session, library, reference, restored)
 
     async def _undo_unsaved(self, library: OpenLibrary, entry: tuple[str, Waiting, Outcome]) -> bool:
         """Take back an edit that is only in the buffer, and discard the record."""
@@ -323,6 +381,17 @@ class Jobs:
 
         found = [pending for pending in recovery.pending(library.root) if pending.tx == outcome.tx]
         return found[0].file if found else None
+
+
+async def _to_its_end(work: Coroutine[Any, Any, Outcome]) -> Outcome:
+    """Return what `work` returns. It is not broken off; a cancel is forgotten."""
+    task = asyncio.ensure_future(work)
+    while True:
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise
 
 
 def _references_to(library: OpenLibrary, file: str) -> list[Reference]:

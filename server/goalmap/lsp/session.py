@@ -372,8 +372,10 @@ class Session(Hooks):
             return None
 
     def is_dirty(self, document: Document) -> bool:
-        """Whether the buffer holds anything else than the disk."""
-        return document.path is not None and self.disk_text(document.path) != document.text
+        """Whether the buffer holds anything else than the disk, or than what a write of ours has just replaced."""
+        if document.path is None or document.version == document.overtaken_version:
+            return False
+        return self.disk_text(document.path) != document.text
 
     # -- requests ------------------------------------------------------------------------------------------------------
     def library_at(self, uri: str) -> OpenLibrary | None:
