@@ -119,6 +119,8 @@ async function build(place: string, ready: string, request: EnvironmentRequest):
       '--retries',
       '2',
       '--prefer-binary',
+      '--no-compile', // thousands of files, of which a session imports a few
+
       wheel,
     ],
     options,

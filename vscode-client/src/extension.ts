@@ -1,8 +1,9 @@
 /** Goalmap for VS Code: everything about libraries is the server's; this starts it and shows what it says. */
 import * as vscode from 'vscode';
+import type { Location, Position } from 'vscode-languageclient/node';
 import { ApiKey } from './apiKey.ts';
 import { showDoctor } from './doctor.ts';
-import { Preview } from './preview.ts';
+import { Preview, type Source } from './preview.ts';
 import { redacted, Redactor } from './redact.ts';
 import { Session } from './session.ts';
 import { goalUnderCursor, StatusItem } from './status.ts';
@@ -46,7 +47,7 @@ export function activate(context: vscode.ExtensionContext): void {
   });
   session = current;
 
-  const commands: Readonly<Record<string, () => unknown>> = {
+  const commands: Readonly<Record<string, (...args: unknown[]) => unknown>> = {
     'goalmap.restart': () => current.restart(),
     'goalmap.showLog': () => {
       channel.show();
@@ -54,7 +55,8 @@ export function activate(context: vscode.ExtensionContext): void {
     'goalmap.doctor': async () =>
       showDoctor(context, log, { server: state, hasApiKey: (await apiKey.current()) !== null }),
     'goalmap.setApiKey': () => apiKey.ask(),
-    'goalmap.previewPrompt': () => previewPrompt(current, preview),
+    'goalmap.previewPrompt': (source) => previewPrompt(current, preview, source),
+    'goalmap.showReferences': (uri, position, locations) => showReferences(current, uri, position, locations),
   };
   context.subscriptions.push(
     channel,
@@ -67,7 +69,7 @@ export function activate(context: vscode.ExtensionContext): void {
       if (event.affectsConfiguration('goalmap.server')) {
         void current.restartIfStarted();
       } else if (event.affectsConfiguration('goalmap.model.baseUrl')) {
-        void current.sendApiKey();
+        void current.changeEndpoint();
       }
     }),
     // The server learns of trust when it starts.
@@ -97,7 +99,12 @@ function isMap(document: vscode.TextDocument): boolean {
   return document.uri.scheme === 'file' && document.uri.path.endsWith(`/${MAP}`);
 }
 
-async function previewPrompt(current: Session, preview: Preview): Promise<void> {
+/** Preview the goal of a lens, or the one at the cursor. */
+async function previewPrompt(current: Session, preview: Preview, source: unknown): Promise<void> {
+  if (isSource(source)) {
+    await preview.open(source);
+    return;
+  }
   const editor = vscode.window.activeTextEditor;
   const client = current.running;
   if (client === undefined) {
@@ -110,4 +117,22 @@ async function previewPrompt(current: Session, preview: Preview): Promise<void> 
     return;
   }
   await preview.open({ uri: client.code2ProtocolConverter.asUri(editor.document.uri), goal: goal.goal });
+}
+
+/** A lens tells its goal; a click in a menu tells the file. */
+function isSource(value: unknown): value is Source {
+  return typeof value === 'object' && value !== null && 'uri' in value && 'goal' in value && Array.isArray(value.goal);
+}
+
+/** The lens "used by" of a component: its arguments come in the protocol's types. */
+async function showReferences(current: Session, uri: unknown, position: unknown, locations: unknown): Promise<void> {
+  const convert = current.running?.protocol2CodeConverter;
+  if (convert !== undefined) {
+    await vscode.commands.executeCommand(
+      'editor.action.showReferences',
+      convert.asUri(uri as string),
+      convert.asPosition(position as Position),
+      (locations as Location[]).map((location) => convert.asLocation(location)),
+    );
+  }
 }

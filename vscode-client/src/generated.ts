@@ -44,6 +44,26 @@ async function undo(client: LanguageClient, event: Generated): Promise<void> {
     command: undoCommand,
     arguments: [{ uri: event.mapUri, job: event.job }],
   });
+  if (event.componentUri !== undefined && event.componentUri !== null) {
+    await closeIfGone(client.protocol2CodeConverter.asUri(event.componentUri));
+  }
+}
+
+/** A tab of a file that was taken back shows nothing; one that holds somebody's changes stays. */
+async function closeIfGone(component: vscode.Uri): Promise<void> {
+  const exists = await vscode.workspace.fs.stat(component).then(
+    () => true,
+    () => false,
+  );
+  if (!exists) {
+    const tabs = vscode.window.tabGroups.all
+      .flatMap((group) => group.tabs)
+      .filter(
+        ({ input, isDirty }) =>
+          !isDirty && input instanceof vscode.TabInputText && input.uri.toString() === component.toString(),
+      );
+    await vscode.window.tabGroups.close(tabs, true);
+  }
 }
 
 /** Show `component` in the column beside the one that shows `map`; whoever types in the map goes on typing there. */

@@ -7,7 +7,7 @@ import { originOf } from './segments.ts';
 export const SCHEME = 'goalmap-prompt';
 const SELECTOR: vscode.DocumentSelector = { scheme: SCHEME };
 
-interface Source {
+export interface Source {
   /** The map's address as the server writes it. */
   readonly uri: string;
   readonly goal: protocol.GoalPath;
@@ -80,7 +80,7 @@ export class Preview
       {
         originSelectionRange: document.lineAt(position).range,
         targetUri: vscode.Uri.parse(origin.uri, true),
-        targetRange: new vscode.Range(origin.line, 0, origin.line, 0),
+        targetRange: new vscode.Range(origin.line, origin.character, origin.line, origin.character),
       },
     ];
   }

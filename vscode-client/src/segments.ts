@@ -5,6 +5,8 @@ export interface Origin {
   readonly uri: string;
   /** Zero-based. */
   readonly line: number;
+  /** In UTF-16 code units. */
+  readonly character: number;
 }
 
 /** Return where the character at `offset_utf16` of `text` came from, or undefined for headings and the text between. */
@@ -16,6 +18,10 @@ export function originOf(text: string, segments: readonly Segment[], offset_utf1
   if (segment === undefined) {
     return undefined;
   }
-  const above = text.slice(segment.start, offset_utf16).match(/\r\n|\r|\n/g)?.length ?? 0;
-  return { uri: segment.uri, line: segment.targetLine + above };
+  const lines = text.slice(segment.start, offset_utf16).split(/\r\n|\r|\n/);
+  return {
+    uri: segment.uri,
+    line: segment.targetLine + lines.length - 1,
+    character: lines.at(-1)?.length ?? 0,
+  };
 }

@@ -8,6 +8,7 @@ import {
   State,
   type ClientCapabilities,
   type LanguageClientOptions,
+  type ServerCapabilities,
   type StaticFeature,
 } from 'vscode-languageclient/node';
 import type { ApiKey } from './apiKey.ts';
@@ -41,6 +42,8 @@ export class Session {
   private queue: Promise<void> = Promise.resolve();
   /** Somebody has asked for a server, whether or not it came up. */
   private wanted = false;
+  /** The server has answered since it was launched. */
+  private cameUp = false;
   private readonly guard = new RestartGuard(() => performance.now());
   private readonly progresses: Progresses;
 
@@ -94,6 +97,12 @@ export class Session {
     await this.running?.sendNotification(protocol.setApiKey, { key });
   }
 
+  /** The model's address has changed: until the store has answered, the server must not use the key of the old one. */
+  async changeEndpoint(): Promise<void> {
+    void this.running?.sendNotification(protocol.setApiKey, { key: null });
+    await this.sendApiKey();
+  }
+
   private enqueue(action: () => Promise<void>): Promise<void> {
     this.queue = this.queue.then(action, action);
     return this.queue;
@@ -105,6 +114,7 @@ export class Session {
       const program = await serverProgram(this.context, this.log);
       this.log.info(`Starting ${[program.command, ...program.args].join(' ')} lsp --stdio`);
       this.events.stateChanged('starting');
+      this.cameUp = false;
       const client = this.createClient(program);
       this.client = client;
       await client.start();
@@ -143,6 +153,7 @@ export class Session {
         newState === State.Running ? 'running' : newState === State.Starting ? 'starting' : 'stopped',
       );
       if (newState === State.Running) {
+        this.cameUp = true;
         // Also after a restart that the guard allowed: the new process knows no key.
         void this.sendApiKey();
       } else {
@@ -204,6 +215,10 @@ export class Session {
   }
 
   private closed(): { action: CloseAction; handled: boolean; message: string } {
+    // A server that never answered will not do so the next time either; whoever waits for the start is told.
+    if (!this.cameUp) {
+      return { action: CloseAction.DoNotRestart, handled: true, message: 'The language server ended at once.' };
+    }
     if (this.guard.mayRestart()) {
       return { action: CloseAction.Restart, handled: true, message: 'The language server ended; it is started again.' };
     }
@@ -228,9 +243,7 @@ export class Session {
     if (error instanceof SetupError) {
       await this.offer(error.message, error.problem === 'no-python' || error.problem === 'too-old');
     } else {
-      await this.offer(
-        `Goalmap's language server could not be started: ${error instanceof Error ? error.message : String(error)}`,
-      );
+      await this.offer("Goalmap's language server could not be started. The log says why.");
     }
   }
 
@@ -260,9 +273,13 @@ const capabilities: StaticFeature = {
     declared.experimental = {
       ...(declared.experimental as object | undefined),
       interactiveResolve: { inputTypes: ['string'] },
-      goalmap: { reloadsCleanFiles: true },
+      goalmap: { reloadsCleanFiles: true, showsGenerated: true, livePrompt: true },
     };
-    // The preview is this extension's own: it knows where each stretch came from, which a plain document does not.
     delete declared.workspace?.textDocumentContent;
+  },
+  preInitialize: (offered: ServerCapabilities) => {
+    // The preview is this extension's own: it knows where each stretch came from, which a plain document does not.
+    // Left in, the library would register a second provider of the same documents.
+    delete offered.workspace?.textDocumentContent;
   },
 };

