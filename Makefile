@@ -49,9 +49,19 @@ unit: .venv/.dev ## the tests of the server and the command line
 
 .PHONY: editors
 editors: .venv/.dev ## the whole flow in real Neovim and Emacs
+	bash tests/editors/run.sh
 
 .PHONY: vscode
 vscode: .venv/.dev ## the extension: unit tests, and the whole flow in real VS Code
+	PATH="$(CURDIR)/$(BIN):$$PATH" bash vscode-client/test/run.sh
+
+.PHONY: vsix
+vsix: .venv/.dev ## the extension's package, with the server in it
+	cd vscode-client && npm ci --no-audit --no-fund --loglevel=error && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent package
+
+.PHONY: faults
+faults: .venv/.dev ## the commit protocol, broken everywhere, and every seeded fault of it
+	$(BIN)/python tests/files/faults/run.py --full
 
 .PHONY: clean
 clean: ## remove what make made

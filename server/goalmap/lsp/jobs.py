@@ -59,6 +59,7 @@ class Jobs:
         self._committed: dict[str, str] = {}
         self._local: LocalModel | None = None
         session.save_listeners.append(self.settle_soon)
+        session.settings_listeners.append(self.tell_model)
 
     # -- starting and stopping ----------------------------------------------------------------------------------------
     def start(self, library: OpenLibrary, request: GenerateRequest) -> str:
@@ -210,6 +211,15 @@ class Jobs:
     def model_settings(self) -> ModelSettings:
         """Return which model to ask: settings over environment, with the key of the editor's secret store."""
         return self.session.settings.model_settings(os.environ, stored_key=self.api_key)
+
+    def tell_model(self) -> None:
+        """Tell a client that shows it which model would be asked now; null where none could."""
+        if self._client_shows:
+            settings = self.model_settings()
+            name: str | None = settings.name or settings.address
+            if not settings.is_configured:
+                name = None if self.local_model().available() else "SmolLM2 on this machine"
+            self.session.server.notify("goalmap/modelChanged", {"model": name})
 
     def local_model(self) -> LocalModel:
         """Return the embedded model, which starts when it is first asked."""

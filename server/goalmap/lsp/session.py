@@ -123,6 +123,7 @@ class Session(Hooks):
         self.change_listeners: list[Callable[[OpenLibrary], Any]] = []
         self.save_listeners: list[Callable[[OpenLibrary], Any]] = []
         self.initialized_listeners: list[Callable[[], Awaitable[Any]]] = []
+        self.settings_listeners: list[Callable[[], Any]] = []
         self.shutdown_listeners: list[Callable[[], Awaitable[Any]]] = []
         self.is_trusted = True
         self.jobs: dict[str, tuple[str, GoalPath, str, int | None]] = {}
@@ -160,6 +161,8 @@ class Session(Hooks):
         """Tell everybody anew: severities and limits may differ now."""
         for library in self.libraries.values():
             self._map_changed(library)
+        for listener in self.settings_listeners:
+            listener()
         self.on_idle()
 
     def discover_some(self) -> Iterator[None]:

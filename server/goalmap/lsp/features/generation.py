@@ -136,6 +136,7 @@ def set_api_key(jobs: Jobs, params: Json) -> None:
     """Take the key of the editor's secret store; it is kept in memory only."""
     key = params.get("key")
     jobs.api_key = key if isinstance(key, str) and key else None
+    jobs.tell_model()
 
 
 # -- putting things right ------------------------------------------------------------------------------------------------

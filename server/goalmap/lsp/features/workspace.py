@@ -34,6 +34,8 @@ async def _begin(session: Session, publisher: Publisher) -> None:
     await _watch(session)
     await fetch_settings(session)
     await discover(session, publisher)
+    for listener in session.settings_listeners:
+        listener()
 
 
 async def _watch(session: Session) -> None:
