@@ -7,8 +7,6 @@ close its own quotation and speak as Goalmap.
 
 from __future__ import annotations
 
-import hashlib
-import html
 import re
 import unicodedata
 from bisect import bisect_right
@@ -163,6 +161,8 @@ def excerpt(text: str, tokens: int) -> str:
 
 def _mark(data: Sequence[str]) -> str:
     """Return eight hexadecimal digits that occur in none of `data`."""
+    import hashlib
+
     joined = "\0".join(data)
     digest = hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()
     while digest[:8] in joined:
@@ -177,6 +177,8 @@ def _name(name: str) -> str:
 
 
 def _quote(mark: str, source: str, text: str) -> str:
+    import html
+
     return f'<quoted-{mark} source="{html.escape(source)}">\n{text}\n</quoted-{mark}>'
 
 

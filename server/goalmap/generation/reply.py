@@ -82,7 +82,7 @@ _GREETING = r"(?:sure|certainly|of course|absolutely|great|okay|ok|gladly|happy 
 _PREAMBLE = re.compile(
     rf"(?:{_GREETING}[!,.:][^\n]{{0,200}}?[:.!]|"
     rf"(?:here(?:['’]s| is| are)|below is)[^\n]{{0,60}}?\b{_KINDS}\b[^\n]{{0,160}}:)"
-    r"[ \t]*\n\s*",
+    r"[ \t]*(?:\n\s*|\Z)",
     re.IGNORECASE,
 )
 _POSTAMBLE = re.compile(
@@ -186,8 +186,7 @@ def _without_thoughts(text: str) -> str:
 
 def _without_preamble(text: str) -> str:
     match = _PREAMBLE.match(text)
-    # "Certainly." and nothing else is left for the judgement to refuse.
-    return text[match.end() :] if match and text[match.end() :].strip() else text
+    return text[match.end() :] if match else text
 
 
 def _without_fence(text: str) -> str:

@@ -32,7 +32,7 @@ _FIRST_SEED, _SECOND_SEED = 1, 2
 _LOOPING = Refused("loop", "The model repeated itself endlessly.", "Run it again, or choose another model.")
 
 
-class ReplyRefused(ModelError):  # noqa: N818 - named for what happened to the reply
+class ReplyRefused(ModelError):
     """The model replied, twice where that could help, with something that is no component.
 
     `raw` is the last reply as it came; `code` says what was wrong with it (`reply.RefusedCode`). A reply that was cut
