@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from support.fixtures import ENCODINGS, FULL_CLIENT, Editor
+from support.fixtures import ENCODINGS, FULL_CLIENT, Editor, Refused
 
 Edit = Callable[..., Editor]
 
@@ -61,6 +61,13 @@ def test_the_prompt_with_its_sources(edit: Edit) -> None:
 def test_no_such_goal(edit: Edit, goal: list[str]) -> None:
     editor = edit(LIBRARY)
     assert editor.request("goalmap/prompt", {"uri": editor.uri("goal_map.json"), "goal": goal}) is None
+
+
+@pytest.mark.parametrize("params", [{}, {"uri": "file:///x"}, {"uri": 1, "goal": []}, {"uri": "x", "goal": [1]}])
+def test_malformed_params_are_the_clients_fault(edit: Edit, params: Any) -> None:
+    with pytest.raises(Refused) as caught:
+        edit(LIBRARY).request("goalmap/prompt", params)
+    assert caught.value.code == -32602
 
 
 def test_the_document_has_the_same_text(edit: Edit) -> None:

@@ -58,19 +58,21 @@ def code_lens(session: Session, params: Json) -> Any:
 
 def resolve(session: Session, lens: Json) -> Json:
     """Return the lens with what it says."""
-    data = lens.get("data") or {}
-    library = session.library_at(data.get("uri") or "")
+    data = lens.get("data")
+    data = data if isinstance(data, dict) else {}
+    library = session.library_at(data["uri"]) if isinstance(data.get("uri"), str) else None
     command = None
-    if library is not None:
-        command = _of_component(session, library, data["path"]) if "path" in data else _of_goal(session, library, data)
+    if library is not None and isinstance(data.get("path"), str):
+        command = _of_component(session, library, data["path"])
+    elif library is not None and isinstance(data.get("number"), int):
+        command = _of_goal(session, library, data["number"], data.get("name"))
     # The map changed since, and the client is about to ask for its lenses again.
     return {**lens, "command": command or {"title": "…", "command": ""}}
 
 
-def _of_goal(session: Session, library: OpenLibrary, data: Json) -> Json | None:
+def _of_goal(session: Session, library: OpenLibrary, number: int, name: Any) -> Json | None:
     entries = library.goal_map.outline.entries
-    number = data["number"]
-    if number >= len(entries) or entries[number].frame.key != data["name"]:
+    if not 0 <= number < len(entries) or entries[number].frame.key != name:
         return None
     goal = library.goal_map.goal_of(entries[number])
     assembled = prompt_of(session, library, goal)

@@ -126,13 +126,14 @@ def _snippet_text(text: str) -> str:
 def resolve(session: Session, item: Json) -> Json:
     """Return the item with the start of its component's text, its size and its users."""
     data = item.get("data")
-    library = session.library_at(data["uri"]) if isinstance(data, dict) else None
-    if library is None or not isinstance(data, dict) or data["path"] not in library.library.files:
+    uri, path = (data.get("uri"), data.get("path")) if isinstance(data, dict) else (None, None)
+    library = session.library_at(uri) if isinstance(uri, str) else None
+    if library is None or not isinstance(path, str) or path not in library.library.files:
         return item
-    text = session.read(library, data["path"])
+    text = session.read(library, path)
     if text is None:
         return {**item, "documentation": {"kind": "plaintext", "value": "This file cannot be read."}}
-    goals = len({reference.goal for reference in library.users_of(data["path"])})
+    goals = len({reference.goal for reference in library.users_of(path)})
     used = f"used by {goals} goal{'' if goals == 1 else 's'}"
     facts = [item.get("detail"), used, f"{estimate_tokens(text)} tokens"]
     # Plain text: what a component holds must not become a link, an image or a command.

@@ -12,6 +12,8 @@ from functools import partial
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
+from pygls.exceptions import JsonRpcInvalidParams
+
 from goalmap.core.assembly import Prompt
 from goalmap.core.goal_map import Goal, GoalPath
 from goalmap.core.text import Span, split_lines, to_units, visible
@@ -104,10 +106,10 @@ def prompt(session: Session, params: Json) -> Json | None:
 
     Offsets count UTF-16 code units, whatever the encoding of positions.
     """
-    path = params["goal"]
-    if not isinstance(path, list) or not all(isinstance(part, str) for part in path):
-        raise TypeError("goal must be an array of strings")
-    found = _find(session, params["uri"], tuple(path))
+    uri, path = params.get("uri"), params.get("goal")
+    if not isinstance(uri, str) or not isinstance(path, list) or not all(isinstance(part, str) for part in path):
+        raise JsonRpcInvalidParams("Invalid params of goalmap/prompt: 'uri' must be a string, 'goal' a list of strings")
+    found = _find(session, uri, tuple(path))
     if found is None:
         return None
     library, goal = found
