@@ -78,13 +78,13 @@ class Neovim:
 
     def __exit__(self, *_: object) -> None:
         if self._process.poll() is None:
-            self._remote("--remote-send", "<C-\\><C-n>:qall!<CR>")
+            # It may be gone before it has answered.
+            self._call("--remote-send", "<C-\\><C-n>:qall!<CR>")
         try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
+            self._process.wait(20)
+        finally:
             self._process.kill()
             self._process.wait()
-            raise
 
     def lua(self, code: str) -> Any:
         """Run Lua text in the editor and return what it returns."""
@@ -122,10 +122,13 @@ class Neovim:
         return "\n".join(lines) + "\n"
 
     def _remote(self, *arguments: str) -> str:
-        command = [self._binary, "--server", str(self._socket), *arguments]
-        done = subprocess.run(command, env=self._env, capture_output=True, text=True, timeout=60, check=False)
+        done = self._call(*arguments)
         assert done.returncode == 0, done.stderr
         return done.stdout or done.stderr
+
+    def _call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [self._binary, "--server", str(self._socket), *arguments]
+        return subprocess.run(command, env=self._env, capture_output=True, text=True, timeout=60, check=False)
 
 
 def _lua(value: str | list[str]) -> str:

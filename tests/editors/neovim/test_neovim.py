@@ -136,10 +136,34 @@ def test_what_is_typed_while_the_model_writes_stays(
         generate(nvim)
         endpoint.reached("writing")
         nvim.lua("vim.api.nvim_buf_set_lines(0, 0, 0, true, { '', '' })")
+        # Neovim keeps changes to itself for 150 ms, unless there is something to ask.
+        nvim.lua("""
+            local params = { textDocument = vim.lsp.util.make_text_document_params() }
+            vim.lsp.buf_request_sync(0, 'textDocument/foldingRange', params, 20000)
+        """)
         endpoint.open("writing")
         said(nvim, "Save goal_map.json to keep the reference")
         assert nvim.buffer() == "\n\n" + committed()
+        assert scene.map_text() == MAP
         nvim.lua("vim.cmd('silent write')")
+        assert scene.map_text() == "\n\n" + committed()
+        nvim.until(lambda: scene.records() == [], "the record is still there")
+
+
+def test_what_is_typed_at_the_moment_of_the_commit_stays(
+    scene: Scene, tmp_path: Path, endpoint_of: Callable[..., EndpointProcess]
+) -> None:
+    """Neovim keeps changes to itself for 150 ms. Whether the server hears in time or not, both end in the buffer."""
+    endpoint = endpoint_of(WRITING)
+    with editing(scene, tmp_path, endpoint) as nvim:
+        generate(nvim)
+        endpoint.reached("writing")
+        endpoint.open("writing")
+        nvim.lua("vim.api.nvim_buf_set_lines(0, 0, 0, true, { '', '' })")
+        nvim.wait(f"vim.fn.search('{GENERATED}', 'nw') > 0", "the reference did not come")
+        assert nvim.buffer() == "\n\n" + committed()
+        assert is_modified(nvim)
+        nvim.lua("vim.cmd('silent write!')")
         assert scene.map_text() == "\n\n" + committed()
         nvim.until(lambda: scene.records() == [], "the record is still there")
 
