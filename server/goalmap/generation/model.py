@@ -39,6 +39,8 @@ _CONNECT_TIMEOUT_S = 10.0
 # A component is a few kilobytes. An endpoint that sends more than this is broken, or means harm.
 _MAX_RESPONSE_BYTES = 8 * 1024 * 1024
 
+_END = object()
+
 _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 # Everything else that a request may carry comes from the environment by way of the SDK (OPENAI_CUSTOM_HEADERS,
@@ -214,8 +216,8 @@ async def _request(
         stream = await _within(client.chat.completions.create(**request), settings)
         events = _events(stream, settings)
         while True:
-            chunk = await _within(anext(events, None), settings)
-            if chunk is None:
+            chunk = await _within(anext(events, _END), settings)
+            if chunk is _END:
                 failure = closed(settings)
                 break
             piece = _piece(chunk, settings)
