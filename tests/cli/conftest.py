@@ -29,10 +29,12 @@ class Finished:
 
     @property
     def lines(self) -> list[str]:
+        """Its stdout by lines."""
         return self.out.splitlines()
 
     @property
     def json(self) -> Any:
+        """Its stdout, which is JSON."""
         return json.loads(self.out)
 
 
@@ -46,10 +48,12 @@ class Command:
     prefix: tuple[str, ...] = ()
 
     def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Return the environment that it runs in."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_DROPPED)}
         return {**kept, "HOME": str(self.home), **self.env, **(extra or {})}
 
     def argv(self, *arguments: str | Path) -> list[str]:
+        """Return its command line."""
         return [*self.prefix, sys.executable, "-m", "goalmap", *map(str, arguments)]
 
     def without_privileges(self, *arguments: str | Path) -> Finished:
@@ -60,6 +64,7 @@ class Command:
     def __call__(
         self, *arguments: str | Path, stdin: str | None = None, env: Mapping[str, str] | None = None
     ) -> Finished:
+        """Run it to its end; a traceback is never an answer."""
         done = subprocess.run(
             self.argv(*arguments),
             cwd=self.folder,
@@ -117,7 +122,7 @@ def goalmap(folder: Path, tmp_path: Path) -> Command:
 
 @pytest.fixture
 def library(folder: Path) -> Path:
-    """A library of two goals in a category, whole."""
+    """Make a whole library of two goals in a category."""
     write_files(
         folder,
         {

@@ -27,7 +27,7 @@ class Case(NamedTuple):
 
 
 def _map(goal: str) -> str:
-    """A map of one goal; its members stand in line 2, from column 13."""
+    """Return a map of one goal; its members stand in line 2, from column 13."""
     return '{\n  "DEBUG": {' + goal + "}\n}\n"
 
 
@@ -249,7 +249,8 @@ def test_text(goalmap: Any, library: Path) -> None:
     assert done.err == ""
 
 
-def test_text_of_a_whole_library(goalmap: Any, library: Path) -> None:
+@pytest.mark.usefixtures("library")
+def test_text_of_a_whole_library(goalmap: Any) -> None:
     done = goalmap("check")
     assert (done.code, done.out, done.err) == (0, "No problems in 2 goals and 4 components\n", "")
 
@@ -302,7 +303,8 @@ def test_github(goalmap: Any, write: Any) -> None:
     assert message.startswith("50%25,a:b.txt ")
 
 
-def test_github_is_silent_where_all_is_well(goalmap: Any, library: Path) -> None:
+@pytest.mark.usefixtures("library")
+def test_github_is_silent_where_all_is_well(goalmap: Any) -> None:
     assert goalmap("check", "--format", "github").out == ""
 
 
@@ -334,7 +336,8 @@ def test_severity(options: list[str], code: int, shown: str | None, goalmap: Any
         ("component.missing", "CODE=LEVEL"),
     ],
 )
-def test_severity_of_nonsense(value: str, says: str, goalmap: Any, library: Path) -> None:
+@pytest.mark.usefixtures("library")
+def test_severity_of_nonsense(value: str, says: str, goalmap: Any) -> None:
     done = goalmap("check", "--severity", value)
     assert done.code == 2
     assert says in done.err
@@ -360,13 +363,15 @@ def test_a_tree_with_several_libraries_nested_ones_too(goalmap: Any, write: Any)
     assert done.lines[-1] == "2 errors in 2 goals and 0 components of 3 libraries"
 
 
-def test_path_is_a_map_or_a_folder_in_a_library(goalmap: Any, library: Path) -> None:
+@pytest.mark.usefixtures("library")
+def test_path_is_a_map_or_a_folder_in_a_library(goalmap: Any) -> None:
     assert goalmap("check", "goal_map.json").code == 0
     assert goalmap("check", "components/personas").code == 0
     assert goalmap("check", "components/personas/detective.txt").code == 0
 
 
-def test_no_library_here(goalmap: Any, folder: Path) -> None:
+@pytest.mark.usefixtures("folder")
+def test_no_library_here(goalmap: Any) -> None:
     done = goalmap("check")
     assert done.code == 1
     assert done.out == ""
@@ -374,7 +379,8 @@ def test_no_library_here(goalmap: Any, folder: Path) -> None:
     assert "goalmap init" in done.err
 
 
-def test_no_such_path(goalmap: Any, folder: Path) -> None:
+@pytest.mark.usefixtures("folder")
+def test_no_such_path(goalmap: Any) -> None:
     done = goalmap("check", "nowhere")
     assert done.code == 1
     assert done.err == "goalmap: error: nowhere does not exist\n"
@@ -469,7 +475,7 @@ def test_a_long_map_on_one_line_takes_no_longer_than_one_of_many(goalmap: Any, w
 
 
 def test_random_bytes(goalmap: Any, library: Path) -> None:
-    source = random.Random(7)
+    source = random.Random(7)  # noqa: S311 - the same bytes every time
     data = bytearray((library / "goal_map.json").read_bytes())
     for _ in range(20):
         for _ in range(5):

@@ -24,18 +24,22 @@ TEXT = """\
 4. Test one change at a time, the cheapest test first, and keep each result.
 5. Stop when a single change switches the symptom on and off; name it as the cause.
 """
-OTHER_TEXTS = (
-    "You repair clocks for a living. You open nothing before you have listened to it, and you keep every screw in the "
-    "order in which it came out. When a customer is in a hurry, you tell them which part can be rushed.\n",
-    "- Name the file and line for each claim about code.\n- Write numbers with their unit.\n"
-    "- Where two sources disagree, quote both and say which one is newer.\n- Leave adjectives to the reader.\n",
-)
+CLOCKS = """\
+You repair clocks for a living. You open nothing before you have listened to it, and you keep every screw in the order
+in which it came out. When a customer is in a hurry, you tell them which part can be rushed.
+"""
+NUMBERS = """\
+- Name the file and line for each claim about code.
+- Write numbers with their unit.
+- Where two sources disagree, quote both and say which one is newer.
+- Leave adjectives to the reader.
+"""
 ASKED = ("--description", "root cause analysis")
 
 
 @pytest.fixture
 def gap(library: Path) -> Path:
-    """The library of two goals, without DEBUG's protocol."""
+    """Make the library of two goals, without DEBUG's protocol."""
     (library / "components/protocols/drill.txt").unlink()
     return library
 
@@ -167,7 +171,7 @@ def test_a_list_with_two_gaps_needs_an_index(goalmap: Any, library: Path) -> Non
 def test_all_and_later_ones_see_earlier_ones(goalmap: Any, library: Path) -> None:
     for name in ("protocols/drill", "constraints/no_guessing", "personas/detective"):
         (library / f"components/{name}.txt").unlink()
-    with endpoint(goalmap, *(Reply(text=text) for text in (*OTHER_TEXTS, TEXT))) as model:
+    with endpoint(goalmap, *(Reply(text=text) for text in (CLOCKS, NUMBERS, TEXT))) as model:
         done = goalmap("generate", "DEBUG", "--all", *ASKED)
         requests = model.requests()
     assert done.code == 0
@@ -192,7 +196,8 @@ def test_all_of_the_map_stops_where_no_other_can_succeed(goalmap: Any, library: 
     assert contents(library) == before
 
 
-def test_all_where_nothing_is_missing(goalmap: Any, library: Path) -> None:
+@pytest.mark.usefixtures("library")
+def test_all_where_nothing_is_missing(goalmap: Any) -> None:
     done = goalmap("generate", "--all")
     assert (done.code, done.out) == (0, "Nothing is missing.\n")
 
@@ -363,7 +368,7 @@ def test_nothing_answers(goalmap: Any, gap: Path) -> None:
 # -- interruptions ---------------------------------------------------------------------------------------------------
 @contextmanager
 def half_way(goalmap: Any, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], EndpointProcess]]:
-    """A generation whose model has written half of its text and waits."""
+    """Start a generation whose model has written half of its text and waits."""
     with endpoint(goalmap, Reply(text=TEXT, pause="half", pause_after=12)) as model:
         process = goalmap.start("generate", "DEBUG", "protocol", *ASKED, *arguments)
         model.reached("half")
@@ -463,7 +468,8 @@ def test_the_journal_vanishes_while_the_model_writes(goalmap: Any, gap: Path) ->
     assert goalmap("check").code == 0
 
 
-def test_another_generation_of_the_same_component_is_refused(goalmap: Any, gap: Path) -> None:
+@pytest.mark.usefixtures("gap")
+def test_another_generation_of_the_same_component_is_refused(goalmap: Any) -> None:
     with half_way(goalmap) as (process, model):
         done = goalmap("generate", "DEBUG", "protocol", *ASKED)
         assert done.code == 1
@@ -481,7 +487,8 @@ def test_a_second_reply_after_a_first_that_will_not_do(goalmap: Any, gap: Path) 
     assert (gap / "components/protocols/autogen_protocol_for_debug.txt").read_text() == TEXT
 
 
-def test_the_reply_cannot_steer_the_terminal(goalmap: Any, gap: Path) -> None:
+@pytest.mark.usefixtures("gap")
+def test_the_reply_cannot_steer_the_terminal(goalmap: Any) -> None:
     with endpoint(goalmap, Reply(text=f"\x1b]0;owned\x07\x1b[2J\u202e{TEXT}")):
         done = goalmap("generate", "DEBUG", "protocol", *ASKED)
     assert done.code == 0

@@ -232,9 +232,12 @@ class Waiting:
         return _success(committed)
 
     def close(self) -> None:
-        """Let go: the record stays on disk, is reported as interrupted, and can be finished or discarded."""
+        """Let go: the record stays on disk, is reported as interrupted, and can be finished or discarded.
+
+        When this returns the record is free. It waits for a `settle` under way, so await that one first.
+        """
         self._worker.put(self._generation.close)
-        self._worker.end()
+        self._worker.end(wait=True)
 
 
 def _slot_request(request: GenerateRequest) -> transaction.SlotRequest:
@@ -306,6 +309,6 @@ class _Worker:
                     raise
                 self.was_cancelled = True
 
-    def end(self) -> None:
-        """Let the thread end when its work is done."""
-        self._pool.shutdown(wait=False)
+    def end(self, *, wait: bool = False) -> None:
+        """Let the thread end when its work is done; `wait` until then."""
+        self._pool.shutdown(wait=wait)
