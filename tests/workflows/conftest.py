@@ -64,8 +64,8 @@ class Bench:
         endpoint: Endpoint,
         *,
         request: GenerateRequest | None = None,
-        through_buffer=lambda: False,
-        timeout_s=20.0,
+        through_buffer: Callable[[], bool] = lambda: False,
+        timeout_s: float = 20.0,
     ) -> Outcome:
         """Generate with the endpoint's model."""
         return await generate(
