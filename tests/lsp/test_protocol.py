@@ -570,3 +570,11 @@ async def test_stdin_may_be_a_file_and_so_may_stdout(tmp_path: Path) -> None:
     assert await process.wait() == 0
     assert b'"id":2,"result":{"a":1}' in got.read_bytes()
     assert b'"id":3,"result":null' in got.read_bytes()
+
+
+async def test_an_empty_stdin_ends_the_server() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *DEMO, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL
+    )
+    async with asyncio.timeout(20):
+        assert await process.wait() == 1

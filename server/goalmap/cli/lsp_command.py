@@ -25,6 +25,10 @@ def _address(text: str) -> tuple[str, int]:
 
 def run(options: argparse.Namespace) -> int:
     """Serve until the editor ends the session."""
-    from goalmap.lsp.app import serve
+    from goalmap.lsp import lean_start
+
+    # All that the server imports at its start is imported here.
+    with lean_start.imports():
+        from goalmap.lsp.app import serve
 
     return serve(tcp=options.tcp)

@@ -24,6 +24,7 @@ import sys
 from contextlib import contextmanager
 from functools import partial
 from importlib.machinery import ModuleSpec, PathFinder
+from operator import itemgetter
 from threading import RLock
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -232,6 +233,8 @@ _triggers = {name: _Trigger(name) for name in _TRIGGERS}
 
 # All that a class has while it waits.
 _UNBUILT = {*_TRIGGERS, "__annotations__", "__module__", "__hash__"}
+_ALL_UNBUILT = _UNBUILT | _OF_EVERY_CLASS
+_triggers_of = itemgetter(*_TRIGGERS)
 
 
 class _LateAnnotations(_Trigger):
@@ -267,8 +270,7 @@ class _Declarations:
         """
         self._open = False
         for cls in self._classes:
-            has = vars(cls).keys() - _OF_EVERY_CLASS
-            untouched = has == _UNBUILT and all(vars(cls)[name] is _triggers[name] for name in _TRIGGERS)
+            untouched = vars(cls).keys() <= _ALL_UNBUILT and _triggers_of(vars(cls)) == _triggers_of(_triggers)
             if cls not in _waiting or not untouched or namespace.get(cls.__name__) is not cls:
                 for late in self._classes:
                     _waiting.pop(late, None)

@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import select
+import stat
 import sys
 import threading
 from typing import TYPE_CHECKING, Protocol, cast
@@ -198,8 +199,8 @@ class Connection:
 async def open_stdio(sink: Sink, stdin_fd: int = 0, stdout_fd: int = 1) -> Connection:
     """Connect `sink` to the process's own stdin and stdout.
 
-    Pipes, sockets and terminals are read by the event loop itself; regular files, and everything on Windows, by a
-    thread that hands over whatever it got, one hop per read and not three per message.
+    Pipes, sockets and terminals are read by the event loop itself; the rest (files, /dev/null), and everything on
+    Windows, by a thread that hands over whatever it got, one hop per read and not three per message.
     """
     loop = asyncio.get_running_loop()
     transports: list[asyncio.BaseTransport] = []
@@ -209,12 +210,12 @@ async def open_stdio(sink: Sink, stdin_fd: int = 0, stdout_fd: int = 1) -> Conne
         writer, noticed = await _connect_output(loop, sink, stdout_fd)
         output, closed = TransportOutput(writer), noticed.closed
         transports.append(writer)
-    except (ValueError, OSError, NotImplementedError):
+    except (OSError, NotImplementedError):
         output = BlockingOutput(stdout_fd)
     sink.connected(output)
     try:
         transports.append(await _connect_input(loop, sink, stdin_fd))
-    except (ValueError, OSError, NotImplementedError):
+    except (OSError, NotImplementedError):
         _read_in_thread(loop, sink, stdin_fd)
     return Connection(output, transports, closed)
 
@@ -222,21 +223,23 @@ async def open_stdio(sink: Sink, stdin_fd: int = 0, stdout_fd: int = 1) -> Conne
 async def _connect_output(
     loop: asyncio.AbstractEventLoop, sink: Sink, fd: int
 ) -> tuple[asyncio.WriteTransport, _OutputProtocol]:
-    _refuse_windows()
+    _refuse_what_cannot_be_polled(fd)
     pipe = os.fdopen(fd, "wb", buffering=0, closefd=False)
     return await loop.connect_write_pipe(lambda: _OutputProtocol(sink), pipe)
 
 
 async def _connect_input(loop: asyncio.AbstractEventLoop, sink: Sink, fd: int) -> asyncio.ReadTransport:
-    _refuse_windows()
+    _refuse_what_cannot_be_polled(fd)
     pipe = os.fdopen(fd, "rb", buffering=0, closefd=False)
     transport, _ = await loop.connect_read_pipe(lambda: _InputProtocol(sink), pipe)
     return transport
 
 
-def _refuse_windows() -> None:
-    # The proactor loop wants overlapped handles. The ones passed as stdio are not, which it notices late.
-    if sys.platform == "win32":
+def _refuse_what_cannot_be_polled(fd: int) -> None:
+    # The proactor loop wants overlapped handles. The ones passed as stdio are not, which it notices late; and epoll
+    # refuses what is always ready, when asyncio has already promised to read it.
+    mode = os.fstat(fd).st_mode
+    if sys.platform == "win32" or not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(fd)):
         raise NotImplementedError
 
 
