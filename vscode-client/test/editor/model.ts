@@ -9,6 +9,9 @@ export interface Request {
   aborted: boolean;
 }
 
+/** The pace of a model: with all words at once there would be no progress to see. */
+const WORD_MS = 15;
+
 /** The answer stops after its first half until `release` is called, or the client hangs up. */
 export class ScriptedModel {
   readonly requests: Request[] = [];
@@ -66,6 +69,7 @@ export class ScriptedModel {
         return;
       }
       response.write(event({ content: word }, null));
+      await new Promise((resolve) => setTimeout(resolve, WORD_MS));
     }
     response.write(event({}, 'stop'));
     response.end('data: [DONE]\n\n');

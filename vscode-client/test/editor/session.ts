@@ -156,7 +156,7 @@ async function main(): Promise<void> {
     model.say(DRILL, true);
     await page.keyboard.press('Enter');
     const progress = bench.notification(/root_cause_drill|autogen_protocol/);
-    await progress.filter({ hasText: /refute|causes|explain/ }).waitFor();
+    await progress.filter({ hasText: /causes|difference|refute|cheapest/ }).waitFor();
     await picture('writing');
     await progress.hover();
     await progress.getByText('Cancel', { exact: true }).click();
