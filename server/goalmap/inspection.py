@@ -19,9 +19,9 @@ from goalmap.core.problems import (
     Problem,
     Severity,
     find_problems,
-    referenced_paths,
     unused_components,
     unused_problem,
+    used_components,
 )
 from goalmap.core.text import Span, split_lines, visible
 from goalmap.files.loader import MAX_MAP_BYTES, LibraryLoader, Unreadable, read_bytes, read_component
@@ -55,13 +55,13 @@ def inspect(
     `read` gives the text of a component by its path in the library. `max_tokens` of 0 sets prompts no limit.
     """
     library = loader.load()
-    library = loader.examine(sorted(library.files & referenced_paths(goal_map, library)))
+    library = loader.examine(used_components(goal_map, library))
     found = [Finding(MAP_NAME, span, problem) for span, problem in find_problems(goal_map, library)]
     found += interrupted_findings(goal_map, pending)
     if max_tokens and severities["prompt.over-budget"] != "off":
         found += over_budget_findings(goal_map.goals, library, read, max_tokens)
     if library.folder(TEMPLATE_SLOT) in library.folders:
-        found += template_findings(goal_map.goals, library, read)
+        found += template_findings(goal_map.goals_with(TEMPLATE_SLOT), library, read)
     if severities["component.unused"] != "off":
         found += unused_findings(goal_map, library)
     return sorted((finding for finding in found if severities[finding.problem.code] != "off"), key=_order)

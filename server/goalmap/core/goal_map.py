@@ -6,7 +6,6 @@ exception. `GoalMap.replace_lines` gives the reading after an edit, at the cost 
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +14,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from goalmap.core import scan
 from goalmap.core.naming import TEMPLATE_SLOT
-from goalmap.core.scan import CLOSE, ERROR, KEY, OPEN, PAIR, SCALAR, STRING, Frame, Item, Items, State
+from goalmap.core.scan import CLOSE, ERROR, KEY, OPEN, PAIR, STRING, Frame, Item, Items, State
 from goalmap.core.text import Span, split_lines
 
 GoalPath: TypeAlias = tuple[str, ...]
@@ -130,7 +129,7 @@ class Outline:
 
 
 class Change(NamedTuple):
-    """What `replace_lines` did: it scanned the old lines `first` to `old_end` anew, and they are now `first` to `end`."""
+    """What `replace_lines` did: it scanned old lines `first` to `old_end` anew, and they are now `first` to `end`."""
 
     first: int
     old_end: int
@@ -247,6 +246,17 @@ class GoalMap:
                     put(key, index, item[3], Span(line, item[1], item[2]))
         return Goal(path, entry.key_span, entry.key_span.line, entry.close_line, slots, texts)
 
+    def goals_with(self, key: str) -> list[Goal]:
+        """Return the goals that have a member `key`, without looking closer at the others."""
+        entries, shadowed = self.outline.entries, self.outline.shadowed
+        numbers: dict[int, None] = {}
+        for line, items in enumerate(self.items):
+            for item in items:
+                if item[0] in (PAIR, KEY) and item[3] == key:
+                    numbers.update(dict.fromkeys(self.outline.between(line, line)))
+        goals = [self.goal_of(entries[number]) for number in numbers if entries[number].frame not in shadowed]
+        return [goal for goal in goals if key in goal.slots or key in goal.texts]
+
     def references(self) -> Iterator[Reference]:
         """Yield all references in map order."""
         for goal in self.goals:
@@ -296,15 +306,10 @@ class GoalMap:
         state = states[first] if first < len(states) else self._end
         fresh_items: list[Items] = []
         fresh_states: list[State] = []
-        for line in new_lines:
-            fresh_states.append(state)
-            found, state = scan.scan_line(line, state)
-            fresh_items.append(found)
+        state = scan.scan_lines(new_lines, state, fresh_items, fresh_states)
         old_end = end
         while old_end < len(states) and states[old_end] != state:
-            fresh_states.append(state)
-            found, state = scan.scan_line(lines[old_end], state)
-            fresh_items.append(found)
+            state = scan.scan_lines((lines[old_end],), state, fresh_items, fresh_states)
             old_end += 1
         old_items = items[first:old_end]
         document_end = self._end if old_end < len(states) else state
@@ -327,15 +332,10 @@ def parse(text: str) -> GoalMap:
 
 def parse_lines(lines: list[str]) -> GoalMap:
     """Read a map that is split into lines already, line ends included."""
-    state = scan.START
     items: list[Items] = []
     states: list[State] = []
-    scan_line = scan.scan_line
-    for line in lines:
-        states.append(state)
-        found, state = scan_line(line, state)
-        items.append(found)
-    return GoalMap(lines, items, states, state)
+    end = scan.scan_lines(lines, scan.START, items, states)
+    return GoalMap(lines, items, states, end)
 
 
 def path_of(frame: Frame) -> GoalPath:
@@ -396,6 +396,8 @@ def _outline(goal_map: GoalMap) -> Outline:
     last_line = len(goal_map.lines) - 1
     good: dict[Frame, bool] = {scan.DOCUMENT: True}
     for line, items in enumerate(goal_map.items):
+        if len(items) == 1 and items[0][0] == PAIR:
+            continue  # most lines
         for number, item in enumerate(items):
             tag = item[0]
             if tag == KEY:
@@ -430,15 +432,13 @@ def _duplicates(
     last: dict[tuple[Frame, str], Span] = {}
     found: list[tuple[Span, str, Span]] = []
     hidden: set[Span] = set()
-    in_goal = {entry.frame for entry in entries}
-    for line, items in enumerate(goal_map.items):
-        for item in items:
-            if item[0] in (KEY, PAIR) and item[4] not in in_goal and item[4] in categories:
-                place, span = (item[4], item[3]), Span(line, item[1], item[2])
-                if place in last:
-                    hidden.add(last[place])
-                    found.append((last[place], item[3], span))
-                last[place] = span
+    for line, item in _outside(goal_map, entries):
+        if item[0] in (KEY, PAIR) and item[4] in categories:
+            place, span = (item[4], item[3]), Span(line, item[1], item[2])
+            if place in last:
+                hidden.add(last[place])
+                found.append((last[place], item[3], span))
+            last[place] = span
     if not found:
         return frozenset(), ()
     shadowed = {entry.frame for entry in entries if entry.key_span in hidden}
@@ -452,24 +452,16 @@ def _duplicates(
     return frozenset(shadowed), tuple(found)
 
 
-def decode_scalar(text: str) -> object:
-    """Return the value of a SCALAR item, for messages."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-__all__ = [
-    "SCALAR",
-    "Change",
-    "Entry",
-    "Goal",
-    "GoalMap",
-    "GoalPath",
-    "Outline",
-    "Reference",
-    "Slot",
-    "is_slot",
-    "parse",
-]
+def _outside(goal_map: GoalMap, entries: list[Entry]) -> Iterator[tuple[int, Item]]:
+    """Yield the items that stand between no goal's braces, each with its line."""
+    line = number = 0
+    for entry in entries:
+        while (line, number) < (entry.open_line, entry.open_item):
+            items = goal_map.items[line]
+            for item in items[number : entry.open_item if line == entry.open_line else None]:
+                yield line, item
+            line, number = (line, entry.open_item) if line == entry.open_line else (line + 1, 0)
+        line, number = entry.close_line, entry.close_item
+    for rest in range(line, len(goal_map.items)):
+        for item in goal_map.items[rest][number if rest == line else 0 :]:
+            yield rest, item

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, TypeAlias
 
-from goalmap.core.naming import COMPONENTS, folder_of, same_for_some_systems
+from goalmap.core.naming import COMPONENTS, DEVICE_STARTS, folder_of, same_for_some_systems
 
 FaultKind: TypeAlias = Literal["empty", "unreadable", "outside"]
 
@@ -26,6 +26,11 @@ class Folder:
 
     path: str
     files: frozenset[str]
+
+    @cached_property
+    def plain(self) -> frozenset[str]:
+        """Its files but those whose names must be looked at closely: in folders of their own, or like a device's."""
+        return frozenset(file for file in self.files if "/" not in file and file[:3].lower() not in DEVICE_STARTS)
 
     @cached_property
     def folded(self) -> dict[str, str]:

@@ -17,6 +17,8 @@ _SLUG_BREAK = re.compile(r"[^a-z0-9]+")
 _SLUG_LENGTH = 80
 # Reserved by Windows in every folder, with any extension (Microsoft, "Naming Files, Paths, and Namespaces").
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(?:\..*)?\Z", re.IGNORECASE)
+# What all of them begin with.
+DEVICE_STARTS = frozenset({"con", "prn", "aux", "nul", "com", "lpt"})
 _DRIVE = re.compile(r"[A-Za-z]:")
 _LONGEST_NAME_BYTES = 255
 # Most names are like this, and then there is nothing more to check.

@@ -41,7 +41,6 @@ SHOWN_AS_UNNECESSARY: Final = frozenset({"component.unused"})
 SYNTAX_CODES: Final = frozenset({"map.syntax", "map.duplicate-key"})
 
 _MAX_SYNTAX_PROBLEMS_A_LINE: Final = 20
-_DEVICE_STARTS: Final = frozenset({"con", "prn", "aux", "nul", "com", "lpt"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,44 +188,54 @@ class _Finder:
     # -- in a goal ---------------------------------------------------------------------------------------------------
     def goal(self, entry: Entry) -> None:
         frame = entry.frame
-        library, slots = self.library, self.slots
-        plain = not library.faults
+        slots = self.slots
+        items_of = self.goal_map.items
         keys: list[str] = []
         references = 0
-        for line, item in self.goal_map.entry_items(entry):
-            tag = item[0]
-            if tag == PAIR:
-                key, value = item[3], item[7]
-                keys.append(key)
-                files, unknown, unsafe = slots.get(key) or self.slot(key)
-                if value in files and plain and value[:3].lower() not in _DEVICE_STARTS and "/" not in value:
-                    references += 1
-                    continue
-                if item[4] is frame and is_slot(key):
-                    references += 1
-                    self.slot_key(line, item, unknown, unsafe)
-                    if unsafe is None:
-                        self.reference(line, item[5], item[6], value, (frame, key, None))
-            elif tag == KEY and item[4] is frame:
-                keys.append(item[3])
-                if is_slot(item[3]):
-                    _, unknown, unsafe = slots.get(item[3]) or self.slot(item[3])
-                    self.slot_key(line, item, unknown, unsafe)
-            elif tag == STRING:
-                references += self.string(line, item, frame)
-            elif tag in (SCALAR, OPEN):
-                self.other_value(line, item, frame)
+        lists = False
+        for line in range(entry.open_line, entry.close_line + 1):
+            items = items_of[line]
+            if line in (entry.open_line, entry.close_line):
+                start = entry.open_item + 1 if line == entry.open_line else 0
+                items = items[start : entry.close_item if line == entry.close_line else len(items)]
+            for item in items:
+                tag = item[0]
+                if tag == PAIR:
+                    key, value = item[3], item[7]
+                    keys.append(key)
+                    files, unknown, unsafe = slots.get(key) or self.slot(key)
+                    if value in files:
+                        references += 1
+                    elif item[4] is frame and is_slot(key):
+                        references += 1
+                        self.slot_key(line, item, unknown, unsafe)
+                        if unsafe is None:
+                            self.reference(line, item[5], item[6], value, (frame, key, None))
+                elif tag == KEY and item[4] is frame:
+                    keys.append(item[3])
+                    if is_slot(item[3]):
+                        _, unknown, unsafe = slots.get(item[3]) or self.slot(item[3])
+                        self.slot_key(line, item, unknown, unsafe)
+                elif tag == STRING:
+                    lists = lists or item[4] is not frame
+                    references += self.string(line, item, frame)
+                elif tag in (SCALAR, OPEN):
+                    self.other_value(line, item, frame)
         if len(set(keys)) != len(keys):
             self.duplicates(entry)
-        self.repeated(entry)
+        if lists:
+            self.repeated(entry)
         if not references:
             span = entry.key_span
             self.add(span.line, Problem("goal.empty", span.start, span.end, "This goal has no component yet"))
 
     def slot(self, slot: str) -> tuple[frozenset[str], str | None, str | None]:
-        """Return a slot's files, what is wrong with its folder, and why its name is unsafe."""
+        """Return a slot's files about which nothing is to be said, what is wrong with its folder, or with its name."""
         folder = self.library.folders.get(self.library.folder(slot))
-        files = folder.files if folder else frozenset[str]()
+        files = frozenset[str]()
+        if folder is not None and is_slot(slot):
+            at_fault = {path.rpartition("/")[2] for path in self.library.faults if path.startswith(f"{folder.path}/")}
+            files = folder.plain - at_fault if at_fault else folder.plain
         unknown = unsafe = None
         if is_slot(slot):
             reason = unsafe_slot_reason(slot)
@@ -331,26 +340,41 @@ class _Finder:
                 self.add(line, Problem("reference.duplicate", span.start, span.end, message, reference, None, related))
 
 
-def referenced_paths(goal_map: GoalMap, library: Library) -> set[str]:
-    """Return the paths of all components that the map names."""
+def referenced_files(goal_map: GoalMap, library: Library) -> dict[str, set[str]]:
+    """Return the names of all files that the map names, by the folder that they are looked up in."""
     shadowed = goal_map.outline.shadowed
-    found: set[str] = set()
-    folders: dict[str, str] = {}
-    for entry in goal_map.outline.entries:
-        if entry.frame in shadowed:
-            continue
-        for _, item in goal_map.entry_items(entry):
-            if item[0] == PAIR:
-                slot, file = item[3], item[7]
-            elif item[0] == STRING:
-                slot, file = (item[5] if item[4] is entry.frame else str(item[4].key)), item[3]
-            else:
-                continue
-            folder = folders.get(slot)
-            if folder is None:
-                folder = folders[slot] = library.folder(slot)
-            found.add(f"{folder}/{file}")
+    of_slot: dict[str, set[str]] = {}
+    hidden = {entry.open_line for entry in goal_map.outline.entries if entry.frame in shadowed}
+    if hidden:
+        for goal in goal_map.goals:
+            for reference in goal.references:
+                of_slot.setdefault(reference.slot, set()).add(reference.file)
+    else:
+        for items in goal_map.items:
+            for item in items:
+                if item[0] == PAIR:
+                    slot, file = item[3], item[7]
+                elif item[0] == STRING:
+                    slot, file = (item[4].key if item[4].kind == "[" else item[5]), item[3]
+                else:
+                    continue
+                if slot in of_slot:
+                    of_slot[slot].add(file)
+                else:
+                    of_slot[slot] = {file}
+    found: dict[str, set[str]] = {}
+    for slot, files in of_slot.items():
+        if isinstance(slot, str):
+            found.setdefault(library.folder(slot), set()).update(files)
     return found
+
+
+def used_components(goal_map: GoalMap, library: Library) -> list[str]:
+    """Return the paths of components that are there and that some goal names, sorted."""
+    named = referenced_files(goal_map, library)
+    return sorted(
+        f"{path}/{file}" for path, folder in library.folders.items() for file in folder.files & named.get(path, set())
+    )
 
 
 def users_of(goal_map: GoalMap, library: Library, path: str) -> list[Reference]:
@@ -395,7 +419,10 @@ def unused_components(goal_map: GoalMap, library: Library) -> list[str]:
     """
     if next(goal_map.syntax_problems(), None) is not None:
         return []
-    return sorted(library.files - referenced_paths(goal_map, library))
+    named = referenced_files(goal_map, library)
+    return sorted(
+        f"{path}/{file}" for path, folder in library.folders.items() for file in folder.files - named.get(path, set())
+    )
 
 
 def unused_problem(path: str) -> Problem:

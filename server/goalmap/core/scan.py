@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any, Final, Literal, TypeAlias
 
 KEY: Final = 0
@@ -48,6 +49,8 @@ _AFTER_ELEMENT: Final = 7
 # … and around the document's one value.
 _DOCUMENT: Final = 8
 _END: Final = 9
+_ENDS_OBJECT: Final = (_FIRST_KEY, _AFTER_MEMBER)
+_ENDS_ARRAY: Final = (_FIRST_ELEMENT, _AFTER_ELEMENT)
 
 
 class Frame:
@@ -90,47 +93,54 @@ _ESCAPES: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 def scan_line(line: str, state: State) -> tuple[Items, State]:
     """Return the items of `line` and the state after it, given the state before it. Never raises."""
-    match = _COMMON.match(line)
-    if match is not None:
-        frame, expected, key = state
-        name, value, opener, closer, comma = match.groups()
-        if value is not None:
-            if expected <= _KEY:
-                start_name, start_value = match.start(1), match.start(2)
-                item = (
-                    PAIR,
-                    start_name,
-                    start_name + len(name),
-                    name,
-                    frame,
-                    start_value,
-                    start_value + len(value),
-                    value,
-                )
-                return (item,), (frame.state_key if comma else frame.state_after)
-        elif opener is not None:
-            if expected <= _KEY and not comma:
+    items: list[Items] = []
+    state = scan_lines((line,), state, items, [])
+    return items[0], state
+
+
+def scan_lines(lines: Iterable[str], state: State, items: list[Items], states: list[State]) -> State:
+    """Append the items of each line, and the state before it; return the state after the last one. Never raises.
+
+    The loop is in here, and the common lines are dealt with in it, since a call for each line would double its cost.
+    """
+    match_common = _COMMON.match
+    for line in lines:
+        states.append(state)
+        match = match_common(line)
+        if match is not None:
+            frame, expected, key = state
+            name, value, opener, closer, comma = match.groups()
+            if value is not None:
+                if expected <= _KEY:
+                    start, at = match.start(1), match.start(2)
+                    items.append(((PAIR, start, start + len(name), name, frame, at, at + len(value), value),))
+                    state = frame.state_key if comma else frame.state_after
+                    continue
+            elif opener is not None:
+                if expected <= _KEY and not comma:
+                    start, at = match.start(1), match.start(3)
+                    child = Frame(frame, opener, name)
+                    items.append(((KEY, start, start + len(name), name, frame), (OPEN, at, at + 1, child)))
+                    state = child.state_first
+                    continue
+            elif closer is not None:
+                if expected in (_ENDS_OBJECT if closer == "}" else _ENDS_ARRAY):
+                    # Only the document has no parent, and nothing ends it.
+                    parent: Frame = frame.parent  # type: ignore[assignment]
+                    after = _after_value(parent, frame.key)
+                    if not comma or after[1] != _END:
+                        at = match.start(4)
+                        items.append(((CLOSE, at, at + 1, frame),))
+                        state = _after_comma(after) if comma else after
+                        continue
+            elif expected in (_FIRST_ELEMENT, _ELEMENT):
                 start = match.start(1)
-                at = match.start(3)
-                child = Frame(frame, opener, name)
-                return ((KEY, start, start + len(name), name, frame), (OPEN, at, at + 1, child)), child.state_first
-        elif closer is not None:
-            parent = frame.parent
-            if (
-                expected in (_FIRST_KEY, _AFTER_MEMBER)
-                if closer == "}"
-                else expected in (_FIRST_ELEMENT, _AFTER_ELEMENT)
-            ):
-                assert parent is not None  # noqa: S101 - only the document has none, and nothing closes it
-                at = match.start(4)
-                after = _after_value(parent, frame.key)
-                if not comma or after[1] != _END:
-                    return ((CLOSE, at, at + 1, frame),), (_after_comma(after) if comma else after)
-        elif expected in (_FIRST_ELEMENT, _ELEMENT):
-            start = match.start(1)
-            element = (STRING, start, start + len(name), name, frame, key)
-            return (element,), (frame, _ELEMENT if comma else _AFTER_ELEMENT, key + 1)
-    return _Scanner(line, state).scan()
+                items.append(((STRING, start, start + len(name), name, frame, key),))
+                state = (frame, _ELEMENT if comma else _AFTER_ELEMENT, key + 1)
+                continue
+        found, state = _Scanner(line, state).scan()
+        items.append(found)
+    return state
 
 
 def finish(state: State) -> str | None:

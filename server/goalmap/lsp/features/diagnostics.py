@@ -15,13 +15,13 @@ from functools import cache, partial
 from typing import Any, Final
 
 from goalmap import inspection
-from goalmap.core.naming import MAP_NAME
+from goalmap.core.naming import MAP_NAME, TEMPLATE_SLOT
 from goalmap.core.problems import (
     SHOWN_AS_UNNECESSARY,
     SYNTAX_CODES,
     Problem,
     near_files,
-    referenced_paths,
+    used_components,
 )
 from goalmap.core.text import Span
 from goalmap.lsp.convert import START_OF_FILE, Positions, to_path, to_uri
@@ -139,7 +139,7 @@ class Publisher:
     async def _examine(self, library: OpenLibrary) -> None:
         """Look into every component that the map names, a few at a time so that requests are answered in between."""
         session = self.session
-        paths = sorted(library.library.files & referenced_paths(library.goal_map, library.library))
+        paths = used_components(library.goal_map, library.library)
         paths = [path for path in paths if library.full(path) not in session.documents]
         for start in range(0, len(paths), _FILES_AT_ONCE):
             library.loader.examine(paths[start : start + _FILES_AT_ONCE])
@@ -152,13 +152,13 @@ class Publisher:
         session.changed.discard(library.map_path)
         settings = session.settings
         severities = settings.severities
-        goals = library.goal_map.goals
         read = session.reader(library)
         late = list(inspection.interrupted_findings(library.goal_map, session.pending(library)))
         if settings.prompt.max_tokens and severities["prompt.over-budget"] != "off":
             maximum = settings.prompt.max_tokens
-            late += inspection.over_budget_findings(goals, library.library, read, maximum)
-        others = list(inspection.template_findings(goals, library.library, read))
+            late += inspection.over_budget_findings(library.goal_map.goals, library.library, read, maximum)
+        templated = library.goal_map.goals_with(TEMPLATE_SLOT)
+        others = list(inspection.template_findings(templated, library.library, read))
         if severities["component.unused"] != "off":
             others += inspection.unused_findings(library.goal_map, library.library)
         self._late[library.map_path] = late
