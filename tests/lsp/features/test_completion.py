@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from support.fixtures import ENCODINGS, Editor
+from support.fixtures import ENCODINGS, FULL_CLIENT, Editor
 
 Edit = Callable[..., Editor]
 
@@ -132,6 +132,8 @@ def test_names_with_quotes_are_escaped(edit: Edit, tmp_path: Any) -> None:
         '{"A": {"persona$description": "$0"}}',
         '{"$schema": "$0"}',
         '{"A": {"persona": "critic.txt"$0}}',
+        '{"A": {"persona": "critic.txt" $0}}',
+        '{"A": {"constraints": ["cite.txt" $0]}}',
         '{"A": {"persona": $0"critic.txt"}}',
         '{"A$0": {"persona": "critic.txt"}}',
         '{"A": [{"persona": "$0"}]}',
@@ -175,6 +177,18 @@ def test_a_client_without_snippets_gets_plain_text(edit: Edit) -> None:
     editor = edit(a_map('{"A": {"persona": "x", "$0"}}'), capabilities={})
     assert take(editor, "persona$description").rstrip() == '{"A": {"persona": "x", "persona$description": ""}}'
     assert not any("insertTextFormat" in item for item in complete(editor))
+
+
+def test_what_is_not_finished_goes_on_with_the_next_offer_where_the_client_can(edit: Edit) -> None:
+    knows = {**FULL_CLIENT, "experimental": {"goalmap": {"commands": ["editor.action.triggerSuggest"]}}}
+    for text, finished, unfinished in (
+        ('{"A": {"protocol": "$0"}}', "drill.txt", "security/"),
+        ('{"A": {"$0"}}', "title", "persona"),
+    ):
+        items = {item["label"]: item for item in complete(edit(a_map(text), capabilities=knows))}
+        assert items[unfinished]["command"]["command"] == "editor.action.triggerSuggest"
+        assert "command" not in items[finished]
+        assert not any("command" in item for item in complete(edit(a_map(text))))
 
 
 def test_folders_become_slots_and_what_is_there_is_not_offered(edit: Edit) -> None:

@@ -130,6 +130,7 @@ def test_what_is_still_open_folds_to_the_end(edit: Edit) -> None:
 
 def test_a_map_on_one_line_has_nothing_to_fold(edit: Edit) -> None:
     assert folds(edit('-- goal_map.json (open) --\n{"A": {"x": ["y"]}}\n')) == []
+    assert folds(edit('-- goal_map.json (open) --\n{"A": {"x": ["y"]\n}}\n')) == []
 
 
 def test_no_more_folds_than_the_client_takes(edit: Edit) -> None:
@@ -179,6 +180,11 @@ def test_goals_and_components_of_all_libraries(edit: Edit) -> None:
     assert search(editor, "debgu")[0] == ("DEBUG", "Technical")
     assert search(editor, "zzzzqqq") == []
     assert ("critic.txt", "components/personas") in search(editor, "")
+
+
+def test_names_that_begin_with_the_query_come_first_and_short_ones_before_long_ones(edit: Edit) -> None:
+    editor = edit('-- goal_map.json --\n{"X_FIX": {"a": "b"}, "FIX_ALL": {"a": "b"}, "FIX": {"a": "b"}}\n')
+    assert [name for name, _ in search(editor, "fix")] == ["FIX", "FIX_ALL", "X_FIX"]
 
 
 def test_a_found_goal_stands_where_the_unsaved_map_has_it(edit: Edit) -> None:

@@ -284,6 +284,13 @@ def test_several_files_at_once(edit: Edit) -> None:
     assert problems(editor) == set()
 
 
+def test_a_file_that_the_editor_has_just_created(edit: Edit) -> None:
+    editor = edit('-- goal_map.json (open) --\n{"A": {"persona": "new.txt"}}\n-- components/personas/x.txt --\nx\n')
+    editor.write("components/personas/new.txt", "New.")
+    move(editor, ("components/personas/new.txt", "components/personas/newer.txt"))
+    assert editor.text("goal_map.json") == '{"A": {"persona": "newer.txt"}}\n'
+
+
 def test_a_map_that_is_not_open_is_edited_too(edit: Edit) -> None:
     editor = edit(SOUND.replace("$0", ""), capabilities={})
     found = move(editor, ("components/personas/critic.txt", "components/personas/judge.txt"))

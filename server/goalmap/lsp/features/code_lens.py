@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from goalmap.core.goal_map import GoalMap
 from goalmap.core.naming import TEMPLATE_SLOT
 from goalmap.core.tokens import count_tokens
+from goalmap.lsp.client_commands import PREVIEW, SHOW_REFERENCES, has_command
 from goalmap.lsp.convert import START_OF_FILE
 from goalmap.lsp.features.definition import users
 from goalmap.lsp.prompts import prompt_of
@@ -20,9 +21,6 @@ from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import OpenLibrary, Session
 
 Json = dict[str, Any]
-
-PREVIEW: Final = "goalmap.previewPrompt"
-SHOW_REFERENCES: Final = "goalmap.showReferences"
 
 
 def register(server: GoalmapServer, session: Session) -> None:
@@ -95,10 +93,7 @@ def _of_component(session: Session, library: OpenLibrary, path: str) -> Json:
 
 def _command(session: Session, title: str, command: str, arguments: list[Any]) -> Json:
     """Return a command of the client; where it has no such command, the title alone."""
-    known = session.server.client_capability("experimental.goalmap.commands")
-    options = session.server.initialize_params.get("initializationOptions")
-    by_option = command == PREVIEW and isinstance(options, dict) and options.get("previewCommand") is True
-    if by_option or (isinstance(known, list) and command in known):
+    if has_command(session, command):
         return {"title": title, "command": command, "arguments": arguments}
     return {"title": title, "command": ""}
 

@@ -15,6 +15,7 @@ from goalmap.core.edits import inner_json
 from goalmap.core.naming import COMPONENTS, TEMPLATE_SLOT
 from goalmap.core.text import Span, visible
 from goalmap.core.tokens import estimate_tokens
+from goalmap.lsp.client_commands import SUGGEST, has_command
 from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Cursor, Session
 
@@ -24,6 +25,8 @@ _TRIGGERS: Final = ['"', "/", "{", "$", "."]
 # CompletionItemKind: Variable, Property, File, Folder, and Text for what is about a goal.
 _KINDS: Final = {"variable": 6, "slot": 10, "file": 17, "folder": 19, "text": 1}
 _SNIPPET: Final = 2
+# After a folder or a key, its files are offered at once.
+_GO_ON: Final = {"title": "Suggest", "command": SUGGEST}
 _PREVIEW_LINES: Final = 24
 _PREVIEW_CHARACTERS: Final = 1600
 _TEMPLATES: Final = f"{COMPONENTS}/{TEMPLATE_SLOT}s/"
@@ -71,12 +74,15 @@ def _in_template(session: Session, cursor: Cursor) -> Json | None:
 def _list(session: Session, cursor: Cursor, span: Span, candidates: Candidates, written: Any) -> Json:
     range_ = session.positions(cursor.document.lines).range(span)
     map_uri = cursor.library.map_uri
+    can_go_on = has_command(session, SUGGEST)
     items = []
     for candidate in candidates.found:
         text = written(candidate.text)
         item = _item(candidate, {"range": range_, "newText": text})
         if candidate.path:
             item["data"] = {"uri": map_uri, "path": candidate.path}
+        elif candidate.kind == "folder" and can_go_on:
+            item["command"] = _GO_ON
         items.append(item)
     return {"isIncomplete": not candidates.complete, "items": items}
 
@@ -97,6 +103,7 @@ def _keys(session: Session, cursor: Cursor, place: KeyPlace, candidates: Candida
     """Return keys with the colon and the value that they still need; the cursor ends up in the value."""
     snippets = bool(session.server.client_capability("textDocument.completion.completionItem.snippetSupport"))
     positions = session.positions(cursor.document.lines)
+    can_go_on = has_command(session, SUGGEST)
     span = place.span
     bring_value = not place.has_value
     if bring_value and not place.closing:
@@ -114,6 +121,8 @@ def _keys(session: Session, cursor: Cursor, place: KeyPlace, candidates: Candida
         item = _item(candidate, {"range": range_, "newText": new})
         if bring_value and snippets:
             item["insertTextFormat"] = _SNIPPET
+            if candidate.kind == "slot" and can_go_on:
+                item["command"] = _GO_ON
         items.append(item)
     return {"isIncomplete": False, "items": items}
 
