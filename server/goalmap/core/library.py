@@ -30,12 +30,17 @@ class Folder:
     @cached_property
     def plain(self) -> frozenset[str]:
         """Its files but those whose names must be looked at closely: in folders of their own, or like a device's."""
-        return frozenset(file for file in self.files if "/" not in file and file[:3].lower() not in DEVICE_STARTS)
+        odd = [file for file in self.files if "/" in file or file[:3].lower() in DEVICE_STARTS]
+        return self.files.difference(odd) if odd else self.files
 
     @cached_property
     def folded(self) -> dict[str, str]:
         """Its files by the name that some file systems take them for."""
-        return {same_for_some_systems(file): file for file in self.files}
+        files = list(self.files)
+        joined = "\0".join(files)
+        if joined.isascii():  # nearly always, and then one call folds them all
+            return dict(zip(joined.lower().split("\0"), files, strict=True))
+        return {same_for_some_systems(file): file for file in files}
 
 
 @dataclass(frozen=True)

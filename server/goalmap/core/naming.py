@@ -113,4 +113,6 @@ def unsafe_slot_reason(slot: str) -> str | None:
 
 def same_for_some_systems(name: str) -> str:
     """Return a key that is equal for names which some file system takes for one: case and Unicode form folded."""
+    if name.isascii():
+        return name.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
