@@ -1,109 +1,13 @@
-"""Runs the command as its users do: in a process of its own, without a terminal, in a home of its own."""
+"""A library to run commands on."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-# What a person's environment may hold and a test must not depend on.
-_DROPPED = ("OPENAI_", "GOALMAP_", "NO_COLOR", "COLUMNS", "PYTHON", "COVERAGE", "XDG_")
-_POWERLESS = ("setpriv", "--inh-caps=-dac_override,-dac_read_search", "--bounding-set=-dac_override,-dac_read_search")
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A command that ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def lines(self) -> list[str]:
-        """Its stdout by lines."""
-        return self.out.splitlines()
-
-    @property
-    def json(self) -> Any:
-        """Its stdout, which is JSON."""
-        return json.loads(self.out)
-
-
-@dataclass
-class Command:
-    """`goalmap`, run in `folder`."""
-
-    folder: Path
-    home: Path
-    env: dict[str, str] = field(default_factory=dict)
-    prefix: tuple[str, ...] = ()
-
-    def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Return the environment that it runs in."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(_DROPPED)}
-        return {**kept, "HOME": str(self.home), **self.env, **(extra or {})}
-
-    def argv(self, *arguments: str | Path) -> list[str]:
-        """Return its command line."""
-        return [*self.prefix, sys.executable, "-m", "goalmap", *map(str, arguments)]
-
-    def without_privileges(self, *arguments: str | Path) -> Finished:
-        """Run it as somebody whom permissions bind: where the tests are root's, without root's power over files."""
-        powerless = dataclasses.replace(self, prefix=() if os.geteuid() else _POWERLESS)
-        return powerless(*arguments)
-
-    def __call__(
-        self, *arguments: str | Path, stdin: str | None = None, env: Mapping[str, str] | None = None
-    ) -> Finished:
-        """Run it to its end; a traceback is never an answer."""
-        done = subprocess.run(
-            self.argv(*arguments),
-            cwd=self.folder,
-            env=self.environment(env),
-            input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=60,
-            check=False,
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        return Finished(done.returncode, done.stdout, done.stderr)
-
-    def start(self, *arguments: str | Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-        """Start it and do not wait; a terminal's Ctrl-C is `send_signal(SIGINT)`."""
-        return subprocess.Popen(
-            self.argv(*arguments),
-            cwd=self.folder,
-            env=self.environment(env),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-        )
-
-
-def write_files(folder: Path, files: Mapping[str, str | bytes | dict[str, Any] | list[Any] | None]) -> None:
-    """Write files by their paths: texts, bytes, JSON values; None makes a folder."""
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if content is None:
-            path.mkdir()
-        elif isinstance(content, bytes):
-            path.write_bytes(content)
-        else:
-            text = content if isinstance(content, str) else json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-            path.write_bytes(text.encode())
+from support.commands import Command, write_files
 
 
 @pytest.fixture
@@ -151,3 +55,10 @@ def library(folder: Path) -> Path:
 def write(folder: Path) -> Any:
     """Write files into the library's folder."""
     return lambda files: write_files(folder, files)
+
+
+@pytest.fixture
+def gap(library: Path) -> Path:
+    """Make the library of two goals, without DEBUG's protocol."""
+    (library / "components/protocols/drill.txt").unlink()
+    return library

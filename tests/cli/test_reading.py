@@ -216,10 +216,7 @@ def test_version(goalmap: Any) -> None:
     assert done.out.split()[0] == "goalmap"
 
 
-@pytest.mark.parametrize(
-    "command",
-    ["check", "list", "show", "build", "generate", "undo", "recover", "init", "schema", "doctor", "model", "lsp"],
-)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help(command: str, goalmap: Any) -> None:
     done = goalmap(command, "--help")
     assert (done.code, done.err) == (0, "")
