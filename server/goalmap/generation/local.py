@@ -58,7 +58,14 @@ class LocalModel:
         self._process: asyncio.subprocess.Process | None = None
         self._stderr: asyncio.Task[str] | None = None
         self._settings: ModelSettings | None = None
+        # The loop holds tasks weakly; these must not vanish halfway.
         self._stopping: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The id of the model's process while it runs, else None."""
+        return self._process.pid if self._process is not None and self._process.returncode is None else None
 
     def available(self) -> str | None:
         """Return None if the model can be started, else what is missing and what to install or set."""
@@ -128,7 +135,6 @@ class LocalModel:
                 if self._users == 0:
                     await self._end_process()
 
-        # The loop holds tasks weakly; this one must not vanish halfway.
         self._stopping = asyncio.create_task(stop())
 
     async def _ensure_started(self) -> ModelSettings:
@@ -164,6 +170,7 @@ class LocalModel:
         )
         self.stopped.clear()
         self._stderr = asyncio.create_task(_drain(process.stderr))
+        self._watching = asyncio.create_task(self._watch(process))
         try:
             async with asyncio.timeout(_START_TIMEOUT_S):
                 hello = await process.stdout.readline() if process.stdout is not None else b""
@@ -181,6 +188,14 @@ class LocalModel:
             max_output_tokens=_MAX_OUTPUT_TOKENS,
             max_retries=0,
         )
+
+    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+        """Notice a process that ends by itself: killed for want of memory, say. The next use starts another."""
+        await process.wait()
+        if self._process is process and self._settings is not None:
+            _log.warning("the embedded model ended by itself (%s)", process.returncode)
+            self._process = self._settings = None
+            self.stopped.set()
 
     async def _failed_start(self, weights: Weights) -> ModelError:
         stderr = self._stderr

@@ -71,7 +71,18 @@ async def write_component(
         )
     is_tiny = local.weights().tiny
     async with local.running() as endpoint:
-        return await _write(brief, endpoint, on_chunk, on_restart, is_tiny=is_tiny, is_local=True)
+        try:
+            return await _write(brief, endpoint, on_chunk, on_restart, is_tiny=is_tiny, is_local=True)
+        except ModelError as error:
+            if error.kind not in {"connection", "closed"} or isinstance(error, ReplyRefused):
+                raise
+    # Raised out here: what the connection said is of no use to anybody.
+    raise ModelError(
+        "local",
+        "The embedded model ended while it was writing.",
+        "Run it again. If that does not help, there may be too little memory for it: set OPENAI_API_KEY or "
+        "GOALMAP_MODEL_BASE_URL.",
+    )
 
 
 async def _write(
