@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -180,10 +181,7 @@ def _publish(folder: Folder, name: str, tx: str, text: bytes, *, careful: bool) 
 
 def _what_is_there(folder: Folder, name: str, text: bytes, *, careful: bool) -> Literal["nothing", "same", "other"]:
     if folder.lstat(name) is not None:
-        try:
-            return "same" if read_regular(folder, name, cap_bytes=COMPONENT_CAP_BYTES) == text else "other"
-        except OSError:
-            return "other"  # a link, a folder, a FIFO, or nothing that we may read: not ours
+        return "same" if read_component(folder, name) == text else "other"
     if careful and same_for_some_systems(name) in _taken_names(folder):
         return "other"
     return "nothing"
@@ -216,11 +214,11 @@ def remove_component(store: Store, header: Header, file: str, sha256: str, *, ke
         return
     with folder:
         if folder.lstat(temporary) is None:
-            data = _read_or_none(folder, name)
+            data = read_component(folder, name)
             if keep or data is None or digest(data) != sha256:
                 return
             folder.replace(name, folder, temporary)
-        data = _read_or_none(folder, temporary)
+        data = read_component(folder, temporary)
         if not keep and data is not None and digest(data) == sha256:
             folder.unlink(temporary)
         elif not folder.move_new(temporary, name):
@@ -229,11 +227,15 @@ def remove_component(store: Store, header: Header, file: str, sha256: str, *, ke
         folder.sync()  # else a power cut brings back what was said to be gone (I3)
 
 
-def _read_or_none(folder: Folder, name: str) -> bytes | None:
-    try:
-        return read_regular(folder, name, cap_bytes=COMPONENT_CAP_BYTES)
-    except OSError:
+def read_component(folder: Folder, name: str) -> bytes | None:
+    """Return the bytes of a component; None where there is none: nothing, or a link, a folder, a FIFO, or far too much.
+
+    Raises OSError where the disk does not answer: taking that for an answer would leave an orphan behind.
+    """
+    status = folder.lstat(name)
+    if status is None or not stat.S_ISREG(status.st_mode) or status.st_size > COMPONENT_CAP_BYTES:
         return None
+    return read_regular(folder, name, cap_bytes=COMPONENT_CAP_BYTES)
 
 
 def _forget_old_receipts(store: Store) -> None:

@@ -36,12 +36,14 @@ if TYPE_CHECKING:
 
 Kind: TypeAlias = Literal["generate", "undo", "edit"]
 
-_START = b"\nGOALMAP JOURNAL 1\n"
+_ANY_VERSION = b"\nGOALMAP JOURNAL "
+_START = _ANY_VERSION + b"1\n"
 _RESERVED_BYTES = 64 << 10  # a long component twice: its pieces, and the text as accepted
 _CAP_BYTES = 64 << 20
 _LOCK_WAIT_S = 1.0
 _NAME = re.compile(r"[0-9a-f]{24}\.gmj\Z")
 _FRAME = re.compile(rb"([HCRFNB]) ([0-9a-f]{8}) ([0-9a-f]{8})\n")
+_LATER_FRAME = re.compile(rb"[CF] [0-9a-f]{8} [0-9a-f]{8}\n")
 _TX = re.compile(r"[0-9a-f]{24}\Z")
 
 
@@ -108,9 +110,9 @@ def parse(data: bytes) -> Contents:
     """Read the bytes of a record; raise Damaged for what is not one, or asks for what no record of ours asks for."""
     found = Contents()
     if not data.startswith(_START):
-        if not _START.startswith(data.rstrip(b"\0")):
-            raise Damaged("it is not a record of this version of Goalmap")
-        return found  # its maker died before the first write was whole
+        if data.startswith(_ANY_VERSION) or _LATER_FRAME.search(data):
+            raise Damaged("it is not a record that this version of Goalmap can read")
+        return found  # its maker died before the first write was durable: nothing was paid for
     offset = len(_START)
     while match := _FRAME.match(data, offset):
         kind, length = match[1], int(match[2], 16)
@@ -123,7 +125,7 @@ def parse(data: bytes) -> Contents:
         except (ValueError, TypeError, KeyError) as error:
             raise Damaged("a part of it cannot be read") from error
         found.end_offset = offset = end
-    if found.text is None and re.search(rb"(?:^|\n)[CF] [0-9a-f]{8} [0-9a-f]{8}\n", data[offset:]):
+    if found.text is None and _LATER_FRAME.search(data, offset):
         found.has_lost_text = True
     found.raw = b"".join(found._pieces)  # noqa: SLF001 - our own
     return found
@@ -224,7 +226,8 @@ class Record:
             frame = _frame(b"H", json.dumps(asdict(header)).encode())
             os_layer.write_at(fd, _START + frame, 0)
             record.contents.end_offset = len(_START + frame)
-            os_layer.sync_file(fd)  # a torn header would make everything after it unreadable
+            # Else a power cut may leave pieces of a text, written back early, without saying what they belong to.
+            os_layer.sync_file(fd)
             folder.sync()  # a record that nobody finds after a power cut is no record
         except BaseException:
             record.close()

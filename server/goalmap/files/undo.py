@@ -13,10 +13,10 @@ from goalmap.core.edits import apply, reference_edit
 from goalmap.core.goal_map import parse
 from goalmap.core.naming import MAP_NAME
 from goalmap.files.atomic import MapFile
-from goalmap.files.commit import COMPONENT_CAP_BYTES, find_reference, place_of, remove_component, users_of
+from goalmap.files.commit import find_reference, place_of, read_component, remove_component, users_of
 from goalmap.files.errors import NotCommitted, Refused, SlotChanged, Unreadable, explain
 from goalmap.files.journal import Contents, Damaged, Header, Record, new_tx, peek, record_names
-from goalmap.files.safe_open import enter, read_regular
+from goalmap.files.safe_open import enter
 from goalmap.files.store import LockBusy, digest, locked
 
 if TYPE_CHECKING:
@@ -101,8 +101,8 @@ def _check(store: Store, receipt: Contents) -> Header:
         raise Refused(f"{file} is used {users} times by now. Remove the other references first. Nothing was undone.")
     try:
         with enter(store.root, path) as folder:
-            there = read_regular(folder, name, cap_bytes=COMPONENT_CAP_BYTES)
-    except OSError:
+            there = read_component(folder, name)
+    except FileNotFoundError:
         there = None
     if there != receipt.text:
         raise Refused(f"{done.folder}/{file} was changed since. Nothing was undone; delete it yourself if you want to.")
