@@ -17,7 +17,7 @@ SUGGEST: Final = "editor.action.triggerSuggest"
 def has_command(session: Session, command: str) -> bool:
     """Whether the client runs `command`: it lists it in the capability `experimental.goalmap.commands`.
 
-    `initializationOptions.previewCommand` says the same of `PREVIEW`, for clients that cannot extend their capabilities.
+    `initializationOptions.previewCommand` says the same of `PREVIEW`: some clients cannot extend their capabilities.
     """
     options = session.server.initialize_params.get("initializationOptions")
     if command == PREVIEW and isinstance(options, dict) and options.get("previewCommand") is True:

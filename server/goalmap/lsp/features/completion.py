@@ -7,10 +7,8 @@ The text that documents an item, and how many goals use it, are read when somebo
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from goalmap.core import completions
-from goalmap.core.completions import Candidate, Candidates, FilePlace, KeyPlace
 from goalmap.core.edits import inner_json
 from goalmap.core.naming import COMPONENTS, TEMPLATE_SLOT
 from goalmap.core.text import Span, visible
@@ -18,6 +16,9 @@ from goalmap.core.tokens import estimate_tokens
 from goalmap.lsp.client_commands import SUGGEST, has_command
 from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Cursor, Session
+
+if TYPE_CHECKING:
+    from goalmap.core.completions import Candidate, Candidates, KeyPlace
 
 Json = dict[str, Any]
 
@@ -41,6 +42,8 @@ def register(server: GoalmapServer, session: Session) -> None:
 
 def completion(session: Session, params: Json) -> Any:
     """Return what may be written at the cursor; None where nothing is to be offered."""
+    from goalmap.core import completions  # late: nobody completes before the first diagnostics
+
     cursor = session.cursor(params)
     if cursor is None:
         return None
@@ -48,15 +51,17 @@ def completion(session: Session, params: Json) -> Any:
         return _in_template(session, cursor)
     library = cursor.library
     place = completions.slot_place(library.goal_map, cursor.line, cursor.column)
-    if isinstance(place, FilePlace):
+    if isinstance(place, completions.FilePlace):
         return _list(session, cursor, place.span, completions.files(place, library.library), place.written)
-    if isinstance(place, KeyPlace):
+    if isinstance(place, completions.KeyPlace):
         found = completions.keys(place, library.goal_map, library.library)
         return _keys(session, cursor, place, found)
     return None
 
 
 def _in_template(session: Session, cursor: Cursor) -> Json | None:
+    from goalmap.core import completions
+
     path = cursor.component
     if path is None or not path.startswith(_TEMPLATES):
         return None

@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any, Final
 
 from goalmap.core.naming import COMPONENTS
-from goalmap.core.renames import goals_of, moved_files
 from goalmap.core.text import visible
 from goalmap.lsp.convert import to_path
 from goalmap.lsp.features.rename import Stranded, edits_of_moved
@@ -39,6 +38,8 @@ def register(server: GoalmapServer, session: Session) -> None:
 
 def will_rename(session: Session, params: Json) -> Any:
     """Return the edit of all maps that follows the files which are about to move; None where none is needed."""
+    from goalmap.core.renames import moved_files  # late: not needed for the first diagnostics
+
     moved: dict[str, str] = {}
     for file in params["files"]:
         old, new = to_path(file["oldUri"]), to_path(file["newUri"])
@@ -62,6 +63,8 @@ def _libraries_with(session: Session, path: str) -> list[OpenLibrary]:
 
 
 def _warn(session: Session, stranded: Stranded) -> None:
+    from goalmap.core.renames import goals_of
+
     for library, references in stranded:
         goals = [visible("/".join(goal)) for goal in goals_of(references)]
         named = ", ".join(goals[:_MAX_GOALS]) + (

@@ -6,7 +6,6 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from goalmap.core.structure import folds
 from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Session
 
@@ -20,6 +19,8 @@ def register(server: GoalmapServer, session: Session) -> None:
 
 def folding(session: Session, params: Json) -> Any:
     """Return what can be folded in a map; None for any other document."""
+    from goalmap.core.structure import folds  # late: not needed for the first diagnostics
+
     document = session.document(params["textDocument"]["uri"])
     library = session.libraries.get(document.path or "") if document is not None else None
     if library is None or library.document is not document:

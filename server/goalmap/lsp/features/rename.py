@@ -13,7 +13,6 @@ from typing import Any
 
 from goalmap.core.edits import Edit
 from goalmap.core.goal_map import Reference
-from goalmap.core.renames import Refused, check_file_name, move_edits, rename_key_edits, target_at
 from goalmap.core.text import visible
 from goalmap.lsp.protocol import RequestFailed
 from goalmap.lsp.server import GoalmapServer
@@ -36,6 +35,8 @@ def register(server: GoalmapServer, session: Session) -> None:
 
 def prepare_rename(session: Session, params: Json) -> Any:
     """Return the range of the name under the cursor, and the name; None where nothing can be renamed."""
+    from goalmap.core.renames import target_at  # late: not needed for the first diagnostics
+
     cursor = session.cursor(params)
     if cursor is None or not cursor.in_map:
         return None
@@ -47,6 +48,8 @@ def prepare_rename(session: Session, params: Json) -> Any:
 
 def rename(session: Session, params: Json) -> Any:
     """Return the edit that renames what is under the cursor to `newName`."""
+    from goalmap.core.renames import Refused, rename_key_edits, target_at
+
     cursor = session.cursor(params)
     target = target_at(cursor.library.goal_map, cursor.line, cursor.column) if cursor and cursor.in_map else None
     if cursor is None or target is None:
@@ -62,6 +65,8 @@ def rename(session: Session, params: Json) -> Any:
 
 
 def _rename_component(session: Session, cursor: Cursor, reference: Reference, name: str) -> Json | None:
+    from goalmap.core.renames import Refused, check_file_name
+
     library = cursor.library
     session.look(library)  # what is refused or not depends on the disk as it is now
     check_file_name(library.library, reference, name)
@@ -96,6 +101,8 @@ def edits_of_moved(session: Session, moved: dict[str, str]) -> tuple[dict[str, l
 
     `moved` gives the new absolute path of each old one.
     """
+    from goalmap.core.renames import move_edits
+
     edits: dict[str, list[Edit]] = {}
     stranded: Stranded = []
     for library in list(session.libraries.values()):
@@ -111,6 +118,8 @@ def edits_of_moved(session: Session, moved: dict[str, str]) -> tuple[dict[str, l
 
 def _check_writable(map_path: str) -> None:
     """Raise `Refused` for a map that is read-only; root may write everything, but a file without `w` means it."""
+    from goalmap.core.renames import Refused
+
     try:
         mode = os.stat(map_path).st_mode
     except OSError:

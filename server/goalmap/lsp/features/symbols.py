@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from goalmap.core.goal_map import path_of
-from goalmap.core.structure import Node, tree, walk
 from goalmap.core.text import visible
 from goalmap.lsp.convert import START_OF_FILE, Positions
 from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Session
+
+if TYPE_CHECKING:
+    from goalmap.core.structure import Node
 
 Json = dict[str, Any]
 
@@ -28,6 +30,8 @@ def register(server: GoalmapServer, session: Session) -> None:
 
 def document_symbols(session: Session, params: Json) -> Any:
     """Return the outline of a map, as a tree where the client can show one; None for any other document."""
+    from goalmap.core.structure import tree, walk  # late: not needed for the first diagnostics
+
     document = session.document(params["textDocument"]["uri"])
     library = session.libraries.get(document.path or "") if document is not None else None
     if library is None or library.document is not document:
