@@ -17,7 +17,10 @@ MAX_DEPTH: Final = 64
 
 @dataclass(slots=True)
 class Node:
-    """A category, goal or slot. It reaches from its key's opening quote to `end`."""
+    """A category, goal or slot. It reaches from its key's opening quote to `end`.
+
+    `path` is its own, that of a slot its goal's; below `MAX_DEPTH` levels, parts are left out of it.
+    """
 
     kind: Literal["category", "goal", "slot"]
     name: str
@@ -40,43 +43,43 @@ def tree(goal_map: GoalMap) -> list[Node]:
     last = len(goal_map.lines) - 1
     end = Place(last, len(without_end(goal_map.lines[last])))
     top: list[Node] = []
-    # What is open: for each frame that is a category or a goal, its node; None for the map's own object.
-    stack: list[tuple[Frame, Node | None]] = []
+    # What is open: for each frame that is a category or a goal, its node (None for the map's own object), and where the
+    # nodes go that stand in it.
+    stack: list[tuple[Frame, Node | None, list[Node]]] = []
     slot: Node | None = None
     files = 0
     key_span, key = Span(0, 0, 0), ""
-
-    def add(node: Node) -> None:
-        holder = next((found for _, found in reversed(stack[:MAX_DEPTH]) if found is not None), None)
-        (top if holder is None else holder.children).append(node)
 
     for line, items in enumerate(goal_map.items):
         for item in items:
             tag = item[0]
             if tag == PAIR:
                 if item[4] in goals and is_slot(item[3]):
-                    path = stack[-1][1].path if stack and stack[-1][1] else ()
+                    _, goal, into = stack[-1]
                     place = Place(line, item[6] + 1)
-                    add(Node("slot", item[3], path, Span(line, item[1], item[2]), place, item[7]))
+                    path = goal.path if goal else ()
+                    into.append(Node("slot", item[3], path, Span(line, item[1], item[2]), place, item[7]))
             elif tag == KEY:
                 key_span, key = Span(line, item[1], item[2]), item[3]
                 if item[4] in goals and is_slot(key):
-                    path = stack[-1][1].path if stack and stack[-1][1] else ()
+                    _, goal, into = stack[-1]
+                    path = goal.path if goal else ()
                     slot = Node("slot", key, path, key_span, Place(line, min(item[2] + 1, _width(goal_map, line))))
                     files = 0
-                    add(slot)
+                    into.append(slot)
                 else:
                     slot = None
             elif tag == OPEN:
                 frame: Frame = item[3]
                 if frame in categories or frame in goals:
-                    node = None
+                    node, into = None, top
                     if isinstance(frame.key, str) and stack:
-                        above = stack[-1][1]
-                        path = (*(above.path if above else ()), frame.key)
+                        _, above, into = stack[-1]
+                        path = (*(above.path[:MAX_DEPTH] if above else ()), frame.key)
                         node = Node("goal" if frame in goals else "category", key, path, key_span, end)
-                        add(node)
-                    stack.append((frame, node))
+                        into.append(node)
+                        into = node.children if len(stack) < MAX_DEPTH else into
+                    stack.append((frame, node, into))
             elif tag == CLOSE:
                 if stack and stack[-1][0] is item[3]:
                     closed = stack.pop()[1]
