@@ -2,7 +2,7 @@
 import * as vscode from 'vscode';
 import type { LanguageClient } from 'vscode-languageclient/node';
 import * as protocol from './protocol.ts';
-import { originOf } from './segments.ts';
+import { isShownAs, offsetAt, originOf, placeAt } from './segments.ts';
 
 export const SCHEME = 'goalmap-prompt';
 const SELECTOR: vscode.DocumentSelector = { scheme: SCHEME };
@@ -28,6 +28,12 @@ export class Preview
       vscode.workspace.registerTextDocumentContentProvider(SCHEME, this),
       vscode.languages.registerDefinitionProvider(SELECTOR, this),
       vscode.languages.registerCodeLensProvider(SELECTOR, this),
+      // Lenses are placed in the text that is shown, which follows the answer by a moment.
+      vscode.workspace.onDidChangeTextDocument(({ document }) => {
+        if (document.uri.scheme === SCHEME) {
+          this.lensesChanged.fire();
+        }
+      }),
       vscode.workspace.onDidCloseTextDocument((document) => this.prompts.delete(document.uri.toString())),
     );
   }
@@ -66,13 +72,12 @@ export class Preview
       return `There is no goal ${source.goal.join('/')} in the map any more.\n`;
     }
     this.prompts.set(uri.toString(), prompt);
-    this.lensesChanged.fire();
     return prompt.text;
   }
 
   provideDefinition(document: vscode.TextDocument, position: vscode.Position): vscode.LocationLink[] {
     const prompt = this.promptIn(document);
-    const origin = prompt && originOf(prompt.text, prompt.segments, document.offsetAt(position));
+    const origin = prompt && originOf(prompt.text, prompt.segments, offsetAt(prompt.text, position));
     if (origin === undefined) {
       return [];
     }
@@ -86,8 +91,10 @@ export class Preview
   }
 
   provideCodeLenses(document: vscode.TextDocument): vscode.CodeLens[] {
-    return (this.promptIn(document)?.segments ?? []).map((segment) => {
-      const start = document.positionAt(segment.start);
+    const prompt = this.promptIn(document);
+    return (prompt?.segments ?? []).map((segment) => {
+      const { line, character } = placeAt(prompt?.text ?? '', segment.start);
+      const start = new vscode.Position(line, character);
       const target = vscode.Uri.parse(segment.uri, true);
       return new vscode.CodeLens(new vscode.Range(start, start), {
         title: `$(go-to-file) ${vscode.workspace.asRelativePath(target)}`,
@@ -106,7 +113,7 @@ export class Preview
   /** The offsets are those of a text: undefined while the document shows another one. */
   private promptIn(document: vscode.TextDocument): protocol.Prompt | undefined {
     const prompt = this.prompts.get(document.uri.toString());
-    return prompt?.text === document.getText() ? prompt : undefined;
+    return prompt !== undefined && isShownAs(prompt.text, document.getText()) ? prompt : undefined;
   }
 }
 

@@ -191,6 +191,9 @@ export class Session {
       },
       initializationFailedHandler: () => false,
       middleware: {
+        // VS Code's JSON service outlines a map already: a second outline would list every goal twice.
+        provideDocumentSymbols: (document, token, next) =>
+          document.languageId.startsWith('json') ? [] : next(document, token),
         handleWorkDoneProgress: this.progresses.handle,
         executeCommand: async (command, args, next) => {
           const client = this.running;

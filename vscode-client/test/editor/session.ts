@@ -246,9 +246,10 @@ async function main(): Promise<void> {
     const preview = bench.editorAt(
       page.locator('.editor-instance .monaco-editor[data-uri^="goalmap-prompt:"]').first(),
     );
-    await preview.moveTo('Quote the log line');
+    await preview.moveTo('cheapest test first');
     await page.keyboard.press('F12');
-    await bench.editor('cite_evidence.txt').shown();
+    await bench.editor(generated).shown();
+    await page.locator('.statusbar-item', { hasText: /^Ln 4, Col 12$/ }).waitFor();
     await bench.run('File: Save All Files');
     await untilMap(technical, 'is saved', (text) => text.includes('Slowly'));
     await bench.run('View: Close All Editors');

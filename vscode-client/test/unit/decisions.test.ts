@@ -4,7 +4,7 @@ import { mismatch } from '../../src/handshake.ts';
 import { keySlot } from '../../src/keySlot.ts';
 import { redacted, Redactor } from '../../src/redact.ts';
 import { RestartGuard } from '../../src/restartGuard.ts';
-import { originOf } from '../../src/segments.ts';
+import { isShownAs, offsetAt, originOf, placeAt } from '../../src/segments.ts';
 import { statusText } from '../../src/statusText.ts';
 
 void suite('restart guard', () => {
@@ -98,6 +98,32 @@ void suite('segments', () => {
       { start: 3, end: 6, uri: 'b', targetLine: 0 },
     ];
     assert.equal(originOf('abcdef', close, 3)?.uri, 'b');
+  });
+});
+
+void suite('places', () => {
+  const text = 'a😀\r\nb\rc\n\nd';
+
+  void test('every offset but those inside a line break is found again', () => {
+    for (let offset = 0; offset <= text.length; offset += 1) {
+      const place = placeAt(text, offset);
+      assert.equal(offsetAt(text, place), text.slice(offset - 1, offset + 1) === '\r\n' ? offset + 1 : offset);
+    }
+  });
+
+  void test('each kind of line break ends a line', () => {
+    assert.deepEqual(placeAt(text, text.indexOf('d')), { line: 4, character: 0 });
+    assert.equal(offsetAt(text, { line: 1, character: 0 }), text.indexOf('b'));
+  });
+
+  void test('a place past the end of a line is its end', () => {
+    assert.equal(offsetAt(text, { line: 1, character: 99 }), text.indexOf('b') + 1);
+    assert.equal(offsetAt(text, { line: 99, character: 0 }), text.length);
+  });
+
+  void test('an editor may show other line breaks, and nothing else', () => {
+    assert.equal(isShownAs(text, 'a😀\nb\nc\n\nd'), true);
+    assert.equal(isShownAs(text, 'a😀\nb\nc\nd'), false);
   });
 });
 
