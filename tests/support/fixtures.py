@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -149,6 +149,7 @@ class Editor:
         capabilities: Json = None,
         client_name: str = "Paper",
         options: Json = None,
+        roots: Sequence[str] = ("",),
     ) -> None:
         self.folder = folder.resolve()
         self.encoding = encoding
@@ -171,7 +172,7 @@ class Editor:
             {
                 "processId": None,
                 "rootUri": None,
-                "workspaceFolders": [{"uri": self.uri(""), "name": "paper"}],
+                "workspaceFolders": [{"uri": self.uri(root), "name": root} for root in roots],
                 "clientInfo": {"name": client_name},
                 "capabilities": self.capabilities,
                 "initializationOptions": options,

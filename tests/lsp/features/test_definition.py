@@ -145,6 +145,40 @@ def test_a_variable_leads_to_every_goal_that_uses_the_template(edit: Edit) -> No
     assert definition(editor) == editor.paper.ranges
 
 
+# -- several libraries -------------------------------------------------------------------------------------------------
+TWO_ROOTS = """
+-- one/goal_map.json --
+{"A": {"persona": "cri$0tic.txt"}}
+-- one/components/personas/critic.txt --
+The first critic.
+-- two/goal_map.json --
+{"B": {"persona": "critic.txt"}}
+-- two/components/personas/critic.txt --
+The second critic.
+-- outside/goal_map.json --
+{"C": {"persona": "critic.txt"}}
+"""
+
+
+def test_each_folder_of_a_workspace_has_its_own_library(edit: Edit) -> None:
+    editor = edit(TWO_ROOTS, roots=("one", "two"))
+    assert definition(editor) == [("one/components/personas/critic.txt", 0, 0)]
+    found = editor.request("textDocument/rename", {**editor.here, "newName": "judge.txt"})
+    editor.apply(found)
+    assert editor.text("one/goal_map.json") == '{"A": {"persona": "judge.txt"}}\n'
+    assert editor.text("two/goal_map.json") == '{"B": {"persona": "critic.txt"}}\n'
+    goals = [one["name"] for one in editor.request("workspace/symbol", {"query": ""}) if one["kind"] == 5]
+    assert sorted(goals) == ["A", "B"]
+
+
+def test_a_library_outside_of_the_workspace_is_taken_in_when_it_is_opened(edit: Edit) -> None:
+    editor = edit(TWO_ROOTS, roots=("one",))
+    editor.open("two/components/personas/critic.txt")
+    at = editor.at("two/components/personas/critic.txt", 3)
+    (link,) = editor.request("textDocument/definition", at)
+    assert editor.under("two/goal_map.json", link["targetRange"]) == "critic.txt"
+
+
 # -- references --------------------------------------------------------------------------------------------------------
 MANY = """
 -- goal_map.json --
