@@ -38,7 +38,7 @@ class Folder:
         """Its files by the name that some file systems take them for."""
         files = list(self.files)
         joined = "\0".join(files)
-        if joined.isascii():  # nearly always, and then one call folds them all
+        if files and joined.isascii():  # nearly always, and then one call folds them all
             return dict(zip(joined.lower().split("\0"), files, strict=True))
         return {same_for_some_systems(file): file for file in files}
 
