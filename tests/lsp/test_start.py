@@ -52,6 +52,8 @@ OURS = {
     "goalmap.lsp.shapes",
     "goalmap.lsp.wire",
 }
+# Our own, and what an interpreter starts with: its main program, hooks of editable installations and of sites.
+STARTED_WITH = ("goalmap", "__", "_editable", "_virtualenv", "_distutils_hack", "sitecustomize", "usercustomize")
 # Of the standard library: what would say that something has crept in. asyncio alone brings about eighty others.
 HEAVY = {
     "_ssl",
@@ -97,11 +99,38 @@ async def test_the_module_budget_at_the_first_diagnostics() -> None:
         await client.notification("textDocument/publishDiagnostics")
         modules = set(await client.request("demo/modules"))
     builtin = {name for name in modules if name.partition(".")[0] in sys.stdlib_module_names}
-    # The interpreter's own start brings these: an editable installation, a site's hooks.
-    others = {name for name in modules - builtin if not name.startswith(("__", "_virtualenv", "_distutils_hack"))}
+    others = modules - builtin
     assert {name for name in others if name.startswith("goalmap")} <= OURS
-    assert {name for name in others if not name.startswith(("goalmap", "_editable", "sitecustomize"))} <= THIRD_PARTY
+    assert {name for name in others if not name.startswith(STARTED_WITH)} <= THIRD_PARTY
     assert modules & HEAVY == set()
+
+
+async def test_the_whole_server_needs_no_other_library_for_its_first_diagnostics(tmp_path: Path) -> None:
+    """One that answers and is told to go: what it has imported then, it says on stderr."""
+    (tmp_path / "goal_map.json").write_text('{"DEBUG": {"persona": "missing.txt"}}', encoding="utf-8")
+    (tmp_path / "components" / "personas").mkdir(parents=True)
+    program = (
+        "import atexit, json, sys\n"
+        "from goalmap.cli.main import main\n"
+        "from goalmap.lsp.lean_start import is_waiting\n"
+        "def tell():\n"
+        "    used = [name for name, module in list(sys.modules.items()) if not is_waiting(module)]\n"
+        "    print('modules:', json.dumps(used), file=sys.stderr)\n"
+        "atexit.register(tell)\n"
+        "sys.exit(main(['lsp']))\n"
+    )
+    uri = (tmp_path / "goal_map.json").as_uri()
+    async with await LspClient.spawn([sys.executable, "-c", program]) as client:
+        await client.initialize(workspaceFolders=[{"uri": tmp_path.as_uri(), "name": "library"}])
+        client.open(uri, (tmp_path / "goal_map.json").read_text(encoding="utf-8"))
+        found = await client.notification("textDocument/publishDiagnostics", lambda params: params["uri"] == uri)
+        assert [diagnostic["code"] for diagnostic in found["diagnostics"]] == ["component.missing"]
+        assert await client.shutdown_and_exit() == 0
+        stderr = await client.stderr_text()
+    modules = set(json.loads(stderr.partition("modules: ")[2]))
+    others = {name for name in modules if name.partition(".")[0] not in sys.stdlib_module_names}
+    assert {name for name in others if not name.startswith(STARTED_WITH)} <= THIRD_PARTY
+    assert modules & {"ssl", "_ssl", "uuid", "platform", "importlib.metadata", "urllib.request"} == set()
 
 
 def test_every_type_is_what_it_would_have_been() -> None:

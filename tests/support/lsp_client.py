@@ -209,6 +209,12 @@ class LspClient:
         async with asyncio.timeout(timeout_s):
             return await self.process.wait()
 
+    async def stderr_text(self, *, timeout_s: float = TIMEOUT_S) -> str:
+        """Wait until the server has closed its stderr, and return all that it wrote."""
+        async with asyncio.timeout(timeout_s):
+            await asyncio.gather(*self._readers)
+        return self.stderr
+
     # -- reading ----------------------------------------------------------------------------------------------------
 
     async def _read_messages(self) -> None:

@@ -294,7 +294,7 @@ class GoalmapProtocol(LanguageServerProtocol):
         # message loop (https://github.com/openlawlibrary/pygls/issues/621).
         future = self._request_futures.pop(msg_id, None) if isinstance(msg_id, (int, str)) else None
         result_type = self._result_types.pop(msg_id, None) if future is not None else None
-        if future is None or not future.set_running_or_notify_cancel():
+        if future is None:  # _give_up has taken it out
             log.debug("Late or unknown response %r", msg_id)
         elif error is not None:
             future.set_exception(shapes.response_error(error))
