@@ -273,6 +273,21 @@ def test_random_bytes(goalmap: Any, library: Path) -> None:
 
 
 # -- the terminal ----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("env", "is_coloured"),
+    [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)],
+)
+def test_colours_on_a_terminal_that_wants_them(
+    env: dict[str, str], is_coloured: bool, goalmap: Any, library: Path
+) -> None:
+    (library / "components/protocols/drill.txt").unlink()
+    done = goalmap.on_terminal("check", env=env)
+    assert done.code == 1
+    assert ("\x1b[1;31merror\x1b[0m component.missing" in done.out) == is_coloured
+    assert ("\x1b" in done.out) == is_coloured
+    assert "\x1b" not in goalmap("check", env=env).out
+
+
 def test_a_closed_pipe_is_quiet(goalmap: Any, write: Any) -> None:
     write(
         {

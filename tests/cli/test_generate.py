@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -197,46 +194,20 @@ def test_descriptions_that_are_none(description: str, goalmap: Any, gap: Path) -
     assert not (gap / ".goalmap").exists()
 
 
-def _in_terminal(goalmap: Any, typed: str, *arguments: str) -> tuple[int, str]:
-    """Run the command in a terminal, type, and return its exit code and the screen."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        goalmap.argv(*arguments),
-        cwd=goalmap.folder,
-        env=goalmap.environment({"TERM": "xterm"}),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-    )
-    os.close(theirs)
-    screen = b""
-    while b"> " not in screen:
-        screen += os.read(ours, 4096)
-    os.write(ours, typed.encode())
-    try:
-        while data := os.read(ours, 4096):
-            screen += data
-    except OSError:
-        pass  # Linux says EIO once the other side is closed
-    os.close(ours)
-    return process.wait(timeout=60), screen.decode()
-
-
 def test_a_terminal_is_asked(goalmap: Any, gap: Path) -> None:
     with endpoint(goalmap, Reply(text=TEXT)) as model:
-        code, screen = _in_terminal(goalmap, "ask why, five times\n", "generate", "DEBUG", "protocol")
+        done = goalmap.on_terminal("generate", "DEBUG", "protocol", typed="ask why, five times\n")
         assert "ask why, five times" in json.dumps(model.requests())
-    assert code == 0
-    assert "Describe the protocol of Technical/DEBUG in one line, for example: drill" in screen
+    assert done.code == 0
+    assert "Describe the protocol of Technical/DEBUG in one line, for example: drill" in done.out
     assert (gap / "components/protocols/autogen_protocol_for_debug.txt").exists()
 
 
 @pytest.mark.parametrize("typed", ["\n", "\x04", "   \n"], ids=["return", "Ctrl-D", "blanks"])
 def test_an_empty_answer_changes_nothing(typed: str, goalmap: Any, gap: Path) -> None:
-    code, screen = _in_terminal(goalmap, typed, "generate", "DEBUG", "protocol")
-    assert code == 1
-    assert "nothing was generated" in screen
+    done = goalmap.on_terminal("generate", "DEBUG", "protocol", typed=typed)
+    assert done.code == 1
+    assert "nothing was generated" in done.out
     assert not (gap / ".goalmap").exists()
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -150,22 +148,11 @@ def test_show_bytes_as_they_are_in_a_pipe_but_not_on_a_terminal(goalmap: Any, li
     text = "red \x1b[31m and \u202e round"
     (library / "components/personas/detective.txt").write_text(text)
     assert text in goalmap("show", "DEBUG").out
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        goalmap.argv("show", "DEBUG"), cwd=library, env=goalmap.environment(), stdout=theirs, stderr=theirs
-    )
-    os.close(theirs)
-    screen = b""
-    try:
-        while data := os.read(ours, 4096):
-            screen += data
-    except OSError:
-        pass  # Linux says EIO once the other side is closed
-    os.close(ours)
-    assert process.wait(timeout=30) == 0
-    assert b"\\x1b[31m" in screen
-    assert b"\\u202e" in screen
-    assert b"\x1b" not in screen
+    done = goalmap.on_terminal("show", "DEBUG")
+    assert done.code == 0
+    assert "\\x1b[31m" in done.out
+    assert "\\u202e" in done.out
+    assert not {"\x1b", "\u202e"} & set(done.out)
 
 
 # -- build -----------------------------------------------------------------------------------------------------------

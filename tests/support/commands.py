@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -81,6 +82,31 @@ class Command:
         )
         assert "Traceback" not in done.stderr, done.stderr
         return Finished(done.returncode, done.stdout, done.stderr)
+
+    def on_terminal(self, *arguments: str | Path, typed: str = "", env: Mapping[str, str] | None = None) -> Finished:
+        """Run it in a terminal, and type once it asks; `out` is the screen."""
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            self.argv(*arguments),
+            cwd=self.folder,
+            env=self.environment({"TERM": "xterm", **(env or {})}),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        screen = b""
+        try:
+            while data := os.read(ours, 4096):
+                screen += data
+                if typed and screen.endswith(b"\n> "):
+                    os.write(ours, typed.encode())
+                    typed = ""
+        except OSError:
+            pass  # Linux says EIO once the other side is closed
+        os.close(ours)
+        return Finished(process.wait(timeout=60), screen.decode(), "")
 
     def start(self, *arguments: str | Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """Start it and do not wait; a terminal's Ctrl-C is `send_signal(SIGINT)`."""
