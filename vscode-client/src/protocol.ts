@@ -82,3 +82,6 @@ export const modelChanged = new NotificationType<ModelInUse>('goalmap/modelChang
 /** Commands of the server that ask something before they run. */
 export const interactiveCommands: ReadonlySet<string> = new Set(['goalmap.generateComponent', 'goalmap.generateAll']);
 export const undoCommand = 'goalmap.undo';
+
+/** Commands of this client that the server may put behind its lenses and completions. */
+export const clientCommands = ['goalmap.previewPrompt', 'goalmap.showReferences', 'editor.action.triggerSuggest'] as const;

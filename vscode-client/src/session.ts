@@ -276,7 +276,7 @@ const capabilities: StaticFeature = {
     declared.experimental = {
       ...(declared.experimental as object | undefined),
       interactiveResolve: { inputTypes: ['string'] },
-      goalmap: { reloadsCleanFiles: true, showsGenerated: true, livePrompt: true },
+      goalmap: { reloadsCleanFiles: true, showsGenerated: true, livePrompt: true, commands: protocol.clientCommands },
     };
     delete declared.workspace?.textDocumentContent;
   },
