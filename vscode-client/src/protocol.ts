@@ -84,4 +84,8 @@ export const interactiveCommands: ReadonlySet<string> = new Set(['goalmap.genera
 export const undoCommand = 'goalmap.undo';
 
 /** Commands of this client that the server may put behind its lenses and completions. */
-export const clientCommands = ['goalmap.previewPrompt', 'goalmap.showReferences', 'editor.action.triggerSuggest'] as const;
+export const clientCommands = [
+  'goalmap.previewPrompt',
+  'goalmap.showReferences',
+  'editor.action.triggerSuggest',
+] as const;
