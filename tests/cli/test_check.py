@@ -283,8 +283,8 @@ def test_colours_on_a_terminal_that_wants_them(
     (library / "components/protocols/drill.txt").unlink()
     done = goalmap.on_terminal("check", env=env)
     assert done.code == 1
-    assert ("\x1b[1;31merror\x1b[0m component.missing" in done.out) == is_coloured
-    assert ("\x1b" in done.out) == is_coloured
+    assert ("\x1b[1;31merror\x1b[0m component.missing" in done.out) == coloured
+    assert ("\x1b" in done.out) == coloured
     assert "\x1b" not in goalmap("check", env=env).out
 
 
