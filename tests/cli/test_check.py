@@ -274,12 +274,9 @@ def test_random_bytes(goalmap: Any, library: Path) -> None:
 
 # -- the terminal ----------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
-    ("env", "is_coloured"),
-    [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)],
+    ("env", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)]
 )
-def test_colours_on_a_terminal_that_wants_them(
-    env: dict[str, str], is_coloured: bool, goalmap: Any, library: Path
-) -> None:
+def test_colours_on_a_terminal(env: dict[str, str], coloured: bool, goalmap: Any, library: Path) -> None:
     (library / "components/protocols/drill.txt").unlink()
     done = goalmap.on_terminal("check", env=env)
     assert done.code == 1
