@@ -26,7 +26,8 @@ PARKED = "parked"
 RECEIPTS = "receipts"
 _LOCK = "lock"
 _MARK = ".gitignore"
-_POLL_S = 0.004
+_QUEUE = "lock.next"
+_SLOWEST_POLL_S, _FASTEST_POLL_S = 0.008, 0.001
 
 
 class LockBusy(Exception):  # becomes Refused or NotCommitted, by whether something was paid for
@@ -92,18 +93,36 @@ def locked(root_path: str, *, timeout_s: float) -> Iterator[Store]:
         with ExitStack() as stack:
             store = Store(root_path, stack)
             store.open_state()
-            fd = store.state.open_file(_LOCK, OPEN_OR_CREATE)
+            # First the place at the head of the queue, then the lock: whoever has just let go of the lock finds
+            # somebody at the head, and cannot take it again and again from those who wait.
+            head = _wait_for(store.state, _QUEUE, end_s)
+            try:
+                fd = _wait_for(store.state, _LOCK, end_s)
+            finally:
+                os_layer.close(head)
             stack.callback(os_layer.close, fd)  # which releases the lock; last in, so first out
-            while not os_layer.try_lock(fd):
-                if time.monotonic() >= end_s:
-                    raise LockBusy
-                # Constant and short: backing off starves whoever has waited longest.
-                time.sleep(_POLL_S + _POLL_S * (time.monotonic_ns() % 1000) / 1000)
             with store.root.child(STATE) as fresh:
                 there = fresh.lstat(_LOCK)
             if there is not None and os.path.samestat(there, os_layer.file_status(fd)):
                 yield store
                 return
+
+
+def _wait_for(folder: Folder, name: str, end_s: float) -> int:
+    """Open the file `name` and return its descriptor once its lock is ours; raise LockBusy at `end_s`."""
+    fd = folder.open_file(name, OPEN_OR_CREATE)
+    try:
+        poll_s = _SLOWEST_POLL_S
+        while not os_layer.try_lock(fd):
+            if time.monotonic() >= end_s:
+                raise LockBusy  # noqa: TRY301 - closed below
+            time.sleep(poll_s)
+            # Ever more often: backing off, as is usual, starves whoever has waited longest.
+            poll_s = max(_FASTEST_POLL_S, poll_s * 0.95)
+    except BaseException:
+        os_layer.close(fd)
+        raise
+    return fd
 
 
 def has_records(root_path: str) -> bool:

@@ -128,10 +128,17 @@ def begin(request: SlotRequest, *, lock_timeout_s: float = LOCK_WAIT_S) -> Gener
             raise Refused(f"A map is called {MAP_NAME}; this is {request.map_path!r}.")
         with locked(request.root, timeout_s=lock_timeout_s) as store:
             report = recover_locked(store)
-            done = _done_before(store, request, report)
+            done = _finished_now(request, report)
             if done is not None:
                 return AlreadyDone(done)
-            header = _plan(store, request)
+            try:
+                header = _plan(store, request)
+            except Refused:
+                # The map has it already? Then this may be a request whose answer never reached whoever asked.
+                done = _done_before(store, request)
+                if done is None:
+                    raise
+                return AlreadyDone(done)
             _refuse_if_under_way(request, header, report)
             return Generation(request, Record.create(store.journal, header), report)
     except LockBusy as error:
@@ -142,8 +149,8 @@ def begin(request: SlotRequest, *, lock_timeout_s: float = LOCK_WAIT_S) -> Gener
         raise Refused(f"Nothing was generated: {explain(error)}.") from error
 
 
-def _done_before(store: Store, request: SlotRequest, report: RecoveryReport) -> Committed | None:
-    """Return the commit of this very request, if there was one and the map still has it."""
+def _finished_now(request: SlotRequest, report: RecoveryReport) -> Committed | None:
+    """Return the commit of this very request, if recovery has just made it; raise NotCommitted if it could not."""
     for committed in report.finished:
         if committed.key == request.key:
             return committed
@@ -153,6 +160,11 @@ def _done_before(store: Store, request: SlotRequest, report: RecoveryReport) -> 
                 f"The answer to this request is kept, and not paid for again, but not committed: {waiting.reason}. "
                 "Save the map or see to the reason, then run `goalmap recover`."
             )
+    return None
+
+
+def _done_before(store: Store, request: SlotRequest) -> Committed | None:
+    """Return the commit of this very request, if there was one and the map still has it."""
     for name in reversed(record_names(store.receipts)):
         contents = peek(store.receipts, name)
         if contents is None or contents.header is None or contents.header.key != request.key:

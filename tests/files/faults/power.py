@@ -1,8 +1,8 @@
 """Every disk that a power cut could leave, by what was and was not fsynced.
 
 The weakest reading of POSIX: a change of a file's bytes or size is sure only after an fsync of that file; a name in a
-folder only after an fsync of that folder; of what is not sure, any part may be on the disk, in any order, and a write may
-be there in part or as zeros. Only a rename within one folder (and an exchange) is whole or not at all.
+folder only after an fsync of that folder; of what is not sure, any part may be on the disk, in any order, and a write
+may be there in part or as zeros. Only a rename within one folder (and an exchange) is whole or not at all.
 
 `Recorder` follows a run through the tap and writes down its effects; `left_after` gives what each may leave.
 """

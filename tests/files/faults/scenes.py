@@ -136,7 +136,7 @@ class Place:
             for path in sorted(top.rglob("*")):
                 status = path.lstat()
                 data = path.read_bytes() if stat.S_ISREG(status.st_mode) else b""
-                if path.name != "lock":
+                if path.name not in ("lock", "lock.next"):
                     found[str(path.relative_to(self.base))] = (status.st_mode, data)
         return found
 
