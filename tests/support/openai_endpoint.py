@@ -47,7 +47,8 @@ class Reply:
     `chunk_chars`, then `events` (JSON values, as they are), then `finish_reason` and `[DONE]`; `raw` is sent in place
     of all that. `pause` names a gate: the answer waits at it after `pause_after` pieces, -1 is before the headers.
     A gate that nobody opens is a server that hangs. `ending` "abort" tears the connection down after the text, and
-    "silence" closes it as if all were well, without a finish reason. `repeat` gives the same reply for ever.
+    "silence" closes it as if all were well, without a finish reason. With `every_s` the pieces are sent over and over,
+    at that interval, until the client hangs up. `repeat` gives the same reply for ever.
     """
 
     text: str = ""
@@ -63,6 +64,7 @@ class Reply:
     pause: str | None = None
     pause_after: int = 0
     ending: Literal["done", "abort", "silence"] = "done"
+    every_s: float | None = None
     repeat: bool = False
 
     def pieces(self) -> list[bytes]:
@@ -207,6 +209,9 @@ class Endpoint:
                 await self._wait_at(reply.pause, hang_up)
             if piece:
                 await _send(writer, piece, hang_up, chunked=chunked)
+        while reply.every_s is not None:
+            await asyncio.wait([hang_up], timeout=reply.every_s)
+            await _send(writer, b"".join(reply.pieces()), hang_up, chunked=chunked)
         if reply.ending == "abort":
             writer.transport.abort()
             return
