@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from goalmap.cli.main import main
+
 MiB = 1 << 20
 
 
@@ -260,6 +262,23 @@ def test_a_long_map_on_one_line_takes_no_longer_than_one_of_many(goalmap: Any, w
     done = goalmap("check", "--format", "github")
     assert len(done.lines) == 30_000
     assert done.code == 1
+
+
+def test_truncated_at_every_byte(folder: Path, write: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    text = '{"Ä": {"A": {"persona": "a.txt"}, "B": {"constraints": ["ü.txt", "c.txt"]}}, "C": {"persona": "a.txt"}}\n'
+    data = text.encode()
+    read: list[list[str]] = []
+    for length in range(len(data) + 1):
+        write({"goal_map.json": data[:length], **A})
+        code = main(["check", str(folder), "--format", "json"])
+        codes = {finding["code"] for finding in json.loads(capsys.readouterr().out)["findings"]}
+        assert code == 1
+        assert ("map.syntax" in codes) == (length < len(data.rstrip()))
+        assert main(["list", str(folder), "--json"]) == 0
+        read.append([goal["name"] for goal in json.loads(capsys.readouterr().out)])
+    # What was readable stays: each goal appears once its object begins, and never goes.
+    assert [len(names) for names in read] == sorted(len(names) for names in read)
+    assert read[-1] == ["A", "B", "C"]
 
 
 def test_random_bytes(goalmap: Any, library: Path) -> None:
