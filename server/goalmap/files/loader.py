@@ -229,8 +229,8 @@ class LibraryLoader:
         while pending:
             path, prefix = pending.pop()
             listing = listings.get(path)
-            if listing is None:
-                continue
+            if listing is None or (prefix and MAP_NAME in listing.files):
+                continue  # a folder with a map of its own is another library
             yield from (listing.files if not prefix else [prefix + name for name in listing.files])
             for name in listing.links:
                 full = os.path.join(self.root, path, name)

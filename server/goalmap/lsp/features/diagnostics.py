@@ -73,6 +73,8 @@ class Publisher:
         self._sent: dict[str, bytes] = {}
         self._results: dict[str, tuple[int, bytes]] = {}
         self._lines: dict[str, dict[int, tuple[tuple[Problem, ...], str]]] = {}
+        # A setting may change how each finding looks, though none of them changes.
+        session.settings_listeners.append(self._lines.clear)
         # What other files make of a library: findings in its map, and in its other files by their absolute path.
         self._late: dict[str, list[inspection.Finding]] = {}
         self._others: dict[str, dict[str, list[inspection.Finding]]] = {}
