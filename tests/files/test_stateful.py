@@ -1,7 +1,5 @@
 """Random sequences of generate, undo, kill, recover and edit, against a model of what must be there; random edits."""
 
-# ruff: noqa: D102 - the name of a rule is its sentence
-
 from __future__ import annotations
 
 import contextlib

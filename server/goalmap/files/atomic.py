@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from goalmap.core.goal_map import parse
 from goalmap.core.naming import MAP_NAME
 from goalmap.files import os_layer, safe_open
 from goalmap.files.errors import Unreadable
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from goalmap.core.goal_map import GoalMap
     from goalmap.files.os_layer import Folder
     from goalmap.files.store import Store
 
@@ -99,6 +101,7 @@ class MapFile:
         self.folder = safe_open.enter(store.root, os.path.dirname(path))
         self.name = os.path.basename(path)
         self._can_see_writers = True
+        self._last_parsed: tuple[str, GoalMap] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -109,6 +112,12 @@ class MapFile:
         self.folder.close()
 
     # -- reading
+    def parse(self, text: str) -> GoalMap:
+        """Return the reading of `text`, which is most often the one that was read last: parsing is what costs most."""
+        if self._last_parsed is None or self._last_parsed[0] != text:
+            self._last_parsed = (text, parse(text))
+        return self._last_parsed[1]
+
     def read(self) -> MapState:
         """Return the map, which is whole and valid JSON; raise Unreadable.
 

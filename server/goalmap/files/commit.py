@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from goalmap.core.edits import apply, reference_edit
-from goalmap.core.goal_map import parse
 from goalmap.core.naming import MAP_NAME, autogen_file, folder_of, same_for_some_systems
 from goalmap.files.atomic import MapFile, write_whole
 from goalmap.files.errors import SlotChanged
@@ -88,7 +87,7 @@ def commit_record(store: Store, record: Record, *, thorough: bool) -> Committed:
         changes_map = header.naming == "autogen"
         publish_component(store, record, map_file, thorough=thorough)
         if changes_map:
-            map_file.replace(header.tx, lambda text: with_reference(text, header, header.old, record.contents.file))
+            map_file.replace(header.tx, lambda text: with_reference(map_file.parse(text), header, record.contents.file))
         committed = _committed(store, record, map_file)
     # The record goes last: until then every step can be repeated, after it nothing needs to be.
     record.drop(keep_in=store.receipts if record.folder is store.journal else None)
@@ -103,7 +102,7 @@ def settle_record(store: Store, record: Record) -> Committed | None:
     """
     header = record.header
     with MapFile(store) as map_file:
-        goal_map = parse(map_file.read().text)
+        goal_map = map_file.parse(map_file.read().text)
     if header.naming == "autogen" and find_reference(goal_map, header, record.contents.file) is None:
         if not header.unsaved and find_reference(goal_map, header, header.old) is None:
             raise SlotChanged(f"{MAP_NAME} no longer has {header.old!r} at {place_of(header)}")
@@ -128,15 +127,14 @@ def _committed(store: Store, record: Record, map_file: MapFile) -> Committed:
     )
 
 
-def with_reference(text: str, header: Header, old: str, new: str) -> str | None:
-    """Return `text` with the reference `old` of the header's slot being `new`; None where it is; raise SlotChanged."""
-    goal_map = parse(text)
+def with_reference(goal_map: GoalMap, header: Header, new: str) -> str | None:
+    """Return the map's text with `new` for the header's old reference; None where it is there; raise SlotChanged."""
     if find_reference(goal_map, header, new):
         return None
-    reference = find_reference(goal_map, header, old)
+    reference = find_reference(goal_map, header, header.old)
     if reference is None:
-        raise SlotChanged(f"{MAP_NAME} no longer has {old!r} at {place_of(header)}")
-    return apply(text, [reference_edit(goal_map, reference, new)])
+        raise SlotChanged(f"{MAP_NAME} no longer has {header.old!r} at {place_of(header)}")
+    return apply(goal_map.text, [reference_edit(goal_map, reference, new)])
 
 
 # -- the component
@@ -148,7 +146,7 @@ def publish_component(store: Store, record: Record, map_file: MapFile, *, thorou
     """
     header, text = record.header, record.contents.text or b""
     map_file.settle(header.tx)  # first: what the map seems to say may be half of an exchange
-    goal_map = parse(map_file.read().text)
+    goal_map = map_file.parse(map_file.read().text)
     is_named = header.naming == "autogen" and find_reference(goal_map, header, record.contents.file) is not None
     if not is_named and not header.unsaved and find_reference(goal_map, header, header.old) is None:
         raise SlotChanged(f"{MAP_NAME} no longer has {header.old!r} at {place_of(header)}")

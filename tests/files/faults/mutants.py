@@ -247,8 +247,8 @@ def _buffer_not_marked() -> None:
 def _edit_reformats() -> None:
     real = commit.with_reference
 
-    def with_reference(text: str, *rest: Any) -> str | None:
-        new = real(text, *rest)
+    def with_reference(*arguments: Any) -> str | None:
+        new = real(*arguments)
         return None if new is None else "\ufeff" + json.dumps(json.loads(new.removeprefix("\ufeff")))
 
     commit.with_reference = with_reference
