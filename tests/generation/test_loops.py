@@ -55,6 +55,11 @@ def test_the_watch_speaks_up_while_the_text_still_arrives() -> None:
     assert heard[-1], "once seen, a loop stays seen"
 
 
+def test_words_may_arrive_letter_by_letter() -> None:
+    watch = LoopWatch()
+    assert any(watch.feed(letter) for letter in "Use a drilldown to find it. " * 6)
+
+
 @given(st.lists(st.sampled_from(["a ", "loop ", "loop again ", "查找", "!", "\n", "xy" * 40]), max_size=120), st.data())
 def test_the_cuts_between_chunks_make_no_difference(parts: list[str], data: st.DataObject) -> None:
     text = "".join(parts)

@@ -242,7 +242,7 @@ async def test_a_silent_endpoint_is_given_up(endpoint: Endpoint, pause_after: in
 
 
 async def test_keep_alives_are_no_sign_of_life(endpoint: Endpoint) -> None:
-    endpoint.add(Reply(raw=": ping\n\n" * 10, pause="never", pause_after=1))
+    endpoint.add(Reply(raw=": ping\n\n", every_s=0.02))
     assert (await failure(settings_for(endpoint, timeout_s=0.2))).kind == "timeout"
 
 

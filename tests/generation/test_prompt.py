@@ -17,6 +17,7 @@ from goalmap.generation.prompt import (
     guess_description,
     messages,
     share,
+    unused_mark,
     validate_description,
 )
 
@@ -67,6 +68,10 @@ def test_a_component_cannot_close_its_own_quotation() -> None:
     assert opened == user["content"].count(new_tag[1])
     inside = user["content"].split(new_tag[1].replace("</", "<").rstrip(">"))
     assert any(attack in part.split(new_tag[1])[0] for part in inside[1:])
+
+
+def test_a_mark_that_the_data_holds_already_is_not_used() -> None:
+    assert unused_mark(["0123", "456789abcde"], digits=1) == "f"
 
 
 def test_a_file_name_cannot_leave_its_attribute() -> None:

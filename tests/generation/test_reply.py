@@ -91,6 +91,7 @@ def test_what_is_wrapped_around_the_whole_goes(raw: str) -> None:
         "Ask until it is clear.\n\nLet me know if the deadline is at risk before you start.",
         "Feel free to disagree with me, and say why.",
         "   indented first line, which a table may need\n| a | b |",
+        "Strike out what was wrong and keep it readable: <s>this word</s>",
         "Zwei Leerzeichen am Ende  \nsind ein Umbruch in Markdown.",
         "Schreibe klar und knapp: „so“ – nicht anders. 日本語 🚀 👩‍🔬 می‌خواهم",
     ],

@@ -49,7 +49,8 @@ class ModelError(Exception):
     """The model gave no reply that could be used; nothing was committed.
 
     `kind` is for programs, `message` and `next_step` are sentences for people. `retry_after_s` is how long the
-    endpoint asked to wait, if it said so. `retryable` is true where the same request may succeed by itself.
+    endpoint asked to wait, if it said so. `retryable` is true where nothing had arrived yet and the same request
+    may succeed by itself.
     """
 
     def __init__(

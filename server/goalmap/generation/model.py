@@ -177,17 +177,15 @@ async def stream_completion(
     for attempt in range(settings.max_retries + 1):
         failure: ModelError
         async with contextlib.aclosing(_request(messages, settings, seed, extra_body)) as pieces:
-            arrived = False
             try:
                 async for piece in pieces:
-                    arrived = True
                     yield piece
             except ModelError as error:
                 failure = error
             else:
                 return
         pause_s = 0.5 * 2**attempt if failure.retry_after_s is None else failure.retry_after_s
-        if arrived or not failure.retryable or attempt == settings.max_retries or pause_s > _MAX_PAUSE_S:
+        if not failure.retryable or attempt == settings.max_retries or pause_s > _MAX_PAUSE_S:
             raise failure
         await asyncio.sleep(pause_s)
 

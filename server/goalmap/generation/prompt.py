@@ -117,7 +117,7 @@ def messages(brief: Brief, *, budget_tokens: int = DEFAULT_BUDGET_TOKENS) -> lis
         *((f"the goal’s own {_name(slot)}", text) for slot, text in brief.siblings),
     ]
     data = [*brief.goal, brief.goal_title, brief.goal_description, brief.description, brief.file]
-    mark = _mark([*data, *(part for neighbour in neighbours for part in neighbour)])
+    mark = unused_mark([*data, *(part for neighbour in neighbours for part in neighbour)])
 
     def build(shown: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
         return [
@@ -159,15 +159,15 @@ def excerpt(text: str, tokens: int) -> str:
     return whole_words.rstrip() + _CUT
 
 
-def _mark(data: Sequence[str]) -> str:
-    """Return eight hexadecimal digits that occur in none of `data`."""
+def unused_mark(data: Sequence[str], *, digits: int = 8) -> str:
+    """Return a few hexadecimal digits that occur in none of `data`, always the same ones for the same data."""
     import hashlib
 
     joined = "\0".join(data)
     digest = hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()
-    while digest[:8] in joined:
+    while digest[:digits] in joined:
         digest = hashlib.sha256(digest.encode()).hexdigest()
-    return digest[:8]
+    return digest[:digits]
 
 
 def _name(name: str) -> str:
