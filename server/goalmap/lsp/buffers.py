@@ -16,7 +16,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pygls.exceptions import JsonRpcException
 
@@ -24,6 +24,9 @@ from goalmap.core.edits import EditError, find_reference, reference_edit
 from goalmap.core.goal_map import GoalMap, GoalPath, Reference, parse
 from goalmap.lsp.documents import Document
 from goalmap.lsp.session import OpenLibrary, Session
+
+if TYPE_CHECKING:
+    from goalmap.files.recovery import RecoveryReport
 
 log = logging.getLogger(__name__)
 
@@ -155,10 +158,20 @@ def after_write(session: Session, library: OpenLibrary, before: Buffer, written:
     document = before.document
     if document is None or library.document is not document:
         return
+    if find_in_buffer(library, written.goal, written.slot, written.index, written.new) is not None:
+        return
     if before.is_clean and _reloads(session):
         document.overtaken_version = before.version
         session.server.notify("goalmap/written", {"uri": document.uri})
     session.server.protocol.run_in_background(_follow(session, library, written), "following the disk")
+
+
+def after_recovery(session: Session, library: OpenLibrary, before: Buffer, report: RecoveryReport) -> None:
+    """As `after_write`, for all that a recovery committed."""
+    for done in report.finished:
+        if done.map_changed:
+            written = Written(done.goal, done.slot, done.index, done.old_file, done.file)
+            after_write(session, library, before, written)
 
 
 async def _follow(session: Session, library: OpenLibrary, written: Written) -> None:

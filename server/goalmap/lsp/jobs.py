@@ -7,31 +7,22 @@ import logging
 import os
 import uuid
 from collections.abc import Coroutine, Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pygls.exceptions import JsonRpcException
 
-from goalmap.core.goal_map import Reference
 from goalmap.core.text import visible
-from goalmap.lsp.buffers import (
-    Buffer,
-    Written,
-    after_write,
-    before_write,
-    belongs_into_buffer,
-    find_in_buffer,
-    set_in_buffer,
-)
+from goalmap.lsp.buffers import Buffer, Written, after_write, before_write, belongs_into_buffer
 from goalmap.lsp.convert import to_uri
 from goalmap.lsp.progress import Progress
 from goalmap.lsp.session import OpenLibrary, Session
+from goalmap.lsp.unsaved import Unsaved
 
 if TYPE_CHECKING:
     from goalmap.generation.local import LocalModel
     from goalmap.generation.model import ModelSettings
     from goalmap.lsp.features.diagnostics import Publisher
-    from goalmap.workflows import GenerateRequest, Outcome, Summary, Waiting
+    from goalmap.workflows import GenerateRequest, Outcome, Summary
 
 log = logging.getLogger(__name__)
 
@@ -47,18 +38,16 @@ Json = dict[str, Any]
 
 
 class Jobs:
-    """Runs generations, one task each, and keeps what waits for an editor to save its map."""
+    """Runs generations, one task each."""
 
     def __init__(self, session: Session, publisher: Publisher) -> None:
         self.session = session
         self.publisher = publisher
         self.api_key: str | None = None
         self._tasks: dict[str, asyncio.Future[Any]] = {}
-        self._waiting: dict[str, list[tuple[str, Waiting, Outcome]]] = {}
-        self._settling = asyncio.Lock()
+        self._unsaved = Unsaved(session, publisher, self._message)
         self._committed: dict[str, str] = {}
         self._local: LocalModel | None = None
-        session.save_listeners.append(self.settle_soon)
         session.settings_listeners.append(self.tell_model)
 
     # -- starting and stopping ----------------------------------------------------------------------------------------
@@ -101,11 +90,7 @@ class Jobs:
         self.cancel()
         if tasks:
             await asyncio.wait(tasks)
-        # Editors that save and quit at once give no other chance to see that the disk has it by now.
-        for map_path in list(self._waiting):
-            await self._settle_all(map_path)
-        for waiting in [entry for entries in self._waiting.values() for entry in entries]:
-            waiting[1].close()
+        await self._unsaved.end()
         if self._local is not None:
             await self._local.stop()
 
@@ -192,7 +177,7 @@ class Jobs:
         )
         if outcome.kind == "pending-save":
             # Half of it is done: a cancel now would leave the other half to nobody.
-            outcome = await _to_its_end(self._through_buffer(job, library, request, outcome))
+            outcome = await _to_its_end(self._unsaved.place(library, request, outcome))
         elif outcome.kind == "committed" and outcome.file not in (None, request.file):
             written = Written(request.goal, request.slot, request.index, request.file, outcome.file)
             after_write(session, library, before, written)
@@ -228,72 +213,6 @@ class Jobs:
         if self._local is None:
             self._local = LocalModel()
         return self._local
-
-    # -- through the buffer -------------------------------------------------------------------------------------------
-    async def _through_buffer(
-        self, job: str, library: OpenLibrary, request: GenerateRequest, outcome: Outcome
-    ) -> Outcome:
-        """Put the new reference into the editor's buffer; the record stays until the disk has it."""
-        assert outcome.waiting is not None  # noqa: S101 - what pending-save means
-        assert outcome.file is not None  # noqa: S101 - as above
-        # Before the edit: its user may save sooner than the editor tells of the change.
-        entry = job, outcome.waiting, outcome
-        self._waiting.setdefault(library.map_path, []).append(entry)
-        reference = find_in_buffer(library, request.goal, request.slot, request.index, request.file)
-        done = reference is not None and await set_in_buffer(self.session, library, reference, outcome.file)
-        settled = await self._settle_one(library.map_path, entry)
-        if settled is not None:
-            return settled
-        if not done and library.document is None:
-            self._waiting[library.map_path].remove(entry)
-            return await self._finish_on_disk(outcome)
-        if done:
-            return outcome
-        where = f"{visible(request.slot)} of {visible('/'.join(request.goal))}"
-        return replace(
-            outcome,
-            kind="conflict",
-            message=f"{visible(outcome.file)} is written, but {where} has changed in the editor, or the editor did not "
-            f"take the edit. Write {visible(outcome.file)} there yourself and save, or discard it by the quick fix.",
-        )
-
-    async def _finish_on_disk(self, outcome: Outcome) -> Outcome:
-        """Commit on disk after all: the map was closed before it could take the edit."""
-        from goalmap.files import errors, recovery
-
-        assert outcome.waiting is not None  # noqa: S101 - what pending-save means
-        outcome.waiting.close()
-        try:
-            await asyncio.to_thread(recovery.finish, os.path.dirname(outcome.map_path), outcome.tx or "")
-        except errors.CommitError as error:
-            return replace(outcome, kind="failed", message=str(error), waiting=None)
-        return replace(outcome, kind="committed", message=f"Committed {visible(outcome.file or '')}.", waiting=None)
-
-    def settle_soon(self, library: OpenLibrary) -> None:
-        """Look whether the disk has by now what a buffer had to be saved for."""
-        if self._waiting.get(library.map_path):
-            self.session.server.protocol.run_in_background(self._settle(library), "settle")
-
-    async def _settle(self, library: OpenLibrary) -> None:
-        await self._settle_all(library.map_path)
-        self.session.touch(library)
-        self.publisher.publish_changed()
-
-    async def _settle_all(self, map_path: str) -> None:
-        for entry in list(self._waiting.get(map_path, ())):
-            outcome = await self._settle_one(map_path, entry)
-            if outcome is not None and outcome.kind != "committed":
-                self._message(_WARNING, outcome.message)
-
-    async def _settle_one(self, map_path: str, entry: tuple[str, Waiting, Outcome]) -> Outcome | None:
-        """Return how a commit ended whose map has been saved; None while it waits, or where somebody saw to it."""
-        async with self._settling:
-            if entry not in self._waiting.get(map_path, ()):
-                return None
-            outcome = await entry[1].settle()
-            if outcome is not None:
-                self._waiting[map_path].remove(entry)
-            return outcome
 
     # -- afterwards ---------------------------------------------------------------------------------------------------
     @property
@@ -345,11 +264,9 @@ class Jobs:
         """Undo a commit, on disk and in the buffer; return whether it was undone."""
         from goalmap import workflows
 
-        # The last one of all is one that waits for a save, where there is one.
-        waits = self._waiting.get(library.map_path, ())
-        waiting = next((entry for entry in reversed(waits) if tx is None or entry[2].tx == tx), None)
-        if waiting is not None:
-            return await self._undo_unsaved(library, waiting)
+        taken_back = await self._unsaved.take_back(library, tx)
+        if taken_back is not None:
+            return taken_back
         if library.document is not None and self.session.is_dirty(library.document):
             self._message(_WARNING, "The map has unsaved changes: save it, then undo again.")
             return False
@@ -364,34 +281,6 @@ class Jobs:
         self.publisher.publish_changed()
         return undone.exit_code == 0
 
-    async def _undo_unsaved(self, library: OpenLibrary, entry: tuple[str, Waiting, Outcome]) -> bool:
-        """Take back an edit that is only in the buffer, and discard the record."""
-        from goalmap.files import errors, recovery
-
-        _, waiting, outcome = entry
-        self._waiting[library.map_path].remove(entry)
-        waiting.close()
-        old = self._old_file(library, outcome)
-        for reference in _references_to(library, outcome.file or "") if old is not None else ():
-            await set_in_buffer(self.session, library, reference, old or "")
-        try:
-            report = await asyncio.to_thread(recovery.discard, library.root, outcome.tx or "")
-        except errors.CommitError as error:
-            self._message(_WARNING, str(error))
-            return False
-        kept = f" Its text is kept in {report.parked[0].path}." if report.parked else ""
-        self._message(_INFO, f"Undone.{kept}")
-        self.session.look(library)
-        self.session.touch(library)
-        self.publisher.publish_changed()
-        return True
-
-    def _old_file(self, library: OpenLibrary, outcome: Outcome) -> str | None:
-        from goalmap.files import recovery
-
-        found = [pending for pending in recovery.pending(library.root) if pending.tx == outcome.tx]
-        return found[0].file if found else None
-
 
 async def _to_its_end(work: Coroutine[Any, Any, Outcome]) -> Outcome:
     """Return what `work` returns. It is not broken off; a cancel is forgotten."""
@@ -402,10 +291,6 @@ async def _to_its_end(work: Coroutine[Any, Any, Outcome]) -> Outcome:
         except asyncio.CancelledError:
             if task.cancelled():
                 raise
-
-
-def _references_to(library: OpenLibrary, file: str) -> list[Reference]:
-    return [reference for reference in library.goal_map.references() if reference.file == file]
 
 
 class _Reporter:

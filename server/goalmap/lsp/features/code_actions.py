@@ -146,7 +146,7 @@ class _Fixes:
             "message": problem.message,
         }
 
-    # -- a missing component -------------------------------------------------------------------------------------------
+    # -- a missing component ------------------------------------------------------------------------------------------
     def missing(self, reference: Reference, problem: Problem) -> Iterator[Json]:
         running = self.session.job_for(self.library, reference)
         if running is not None:
@@ -211,7 +211,7 @@ class _Fixes:
             return {"title": title, "edit": {"documentChanges": [creation]}}
         return self.command(title, CREATE_EMPTY, [{"uri": self.library.map_uri, "path": path}])
 
-    # -- others ----------------------------------------------------------------------------------------------------------
+    # -- others -------------------------------------------------------------------------------------------------------
     def use(self, reference: Reference, name: str, *, preferred: bool = False) -> Json:
         edit = reference_edit(self.library.goal_map, reference, name)
         return {"title": f"Use {visible(name)} instead", "edit": self.workspace_edit([edit]), "isPreferred": preferred}
@@ -261,7 +261,7 @@ class _Fixes:
                     edits += removal
         return edits
 
-    # -- building --------------------------------------------------------------------------------------------------------
+    # -- building -----------------------------------------------------------------------------------------------------
     def file_of(self, reference: Reference, path: str) -> str:
         return path.removeprefix(f"{self.library.library.folder(reference.slot)}/")
 

@@ -11,6 +11,7 @@ from pygls.exceptions import JsonRpcInvalidParams
 
 from goalmap.core.naming import COMPONENTS, TEMPLATE_SLOT
 from goalmap.files.errors import CommitError
+from goalmap.lsp.buffers import after_recovery, before_write
 from goalmap.lsp.features import resolve
 from goalmap.lsp.features.code_actions import (
     CANCEL,
@@ -22,6 +23,7 @@ from goalmap.lsp.features.code_actions import (
     described_in_map,
 )
 from goalmap.lsp.features.diagnostics import Publisher
+from goalmap.lsp.features.workspace import recover
 from goalmap.lsp.jobs import Jobs
 from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import OpenLibrary, Session
@@ -41,6 +43,7 @@ def register(server: GoalmapServer, session: Session, publisher: Publisher) -> J
     """Serve these commands."""
     jobs = Jobs(session, publisher)
     session.shutdown_listeners.append(jobs.end)
+    session.save_listeners.append(partial(_recover_soon, jobs))
     commands: dict[str, Callable[[Jobs, list[Any]], Any]] = {
         GENERATE: generate,
         GENERATE_ALL: generate_all,
@@ -57,7 +60,7 @@ def register(server: GoalmapServer, session: Session, publisher: Publisher) -> J
     return jobs
 
 
-# -- generating ----------------------------------------------------------------------------------------------------------
+# -- generating --------------------------------------------------------------------------------------------------------
 def generate(jobs: Jobs, arguments: list[Any]) -> Json | None:
     """Begin a generation; answer with its job at once, since clients wait ten seconds at most."""
     argument = _first(arguments)
@@ -139,7 +142,17 @@ def set_api_key(jobs: Jobs, params: Json) -> None:
     jobs.tell_model()
 
 
-# -- putting things right ------------------------------------------------------------------------------------------------
+def _recover_soon(jobs: Jobs, library: OpenLibrary) -> None:
+    """See whether a save has settled what was thrown away before; costs next to nothing where nothing was."""
+    jobs.session.server.protocol.run_in_background(_recover(jobs, library), "recover")
+
+
+async def _recover(jobs: Jobs, library: OpenLibrary) -> None:
+    await recover(jobs.session, library)
+    jobs.publisher.publish_changed()
+
+
+# -- putting things right ----------------------------------------------------------------------------------------------
 def undo(jobs: Jobs, arguments: list[Any]) -> Awaitable[bool]:
     """Undo the commit of a job, or the library's last one."""
     argument = _first(arguments)
@@ -168,8 +181,11 @@ async def _settle(jobs: Jobs, argument: Json, act: Callable[[str, str], Any]) ->
     tx = argument.get("tx")
     if not isinstance(tx, str):
         raise JsonRpcInvalidParams("tx must be a string")
+    before = before_write(jobs.session, library)
     try:
-        messages, kind = list(describe_recovery(await asyncio.to_thread(act, library.root, tx))), 3
+        report = await asyncio.to_thread(act, library.root, tx)
+        after_recovery(jobs.session, library, before, report)
+        messages, kind = list(describe_recovery(report)), 3
     except CommitError as error:
         messages, kind = [str(error)], _WARNING
     for message in messages:
@@ -200,7 +216,7 @@ def _refresh(jobs: Jobs, library: OpenLibrary) -> None:
     jobs.publisher.publish_changed()
 
 
-# -- arguments -------------------------------------------------------------------------------------------------------------
+# -- arguments ---------------------------------------------------------------------------------------------------------
 def _first(arguments: list[Any]) -> Json:
     if not arguments or not isinstance(arguments[0], dict):
         raise JsonRpcInvalidParams("the first argument must be an object")

@@ -1,0 +1,178 @@
+"""Components that are written while the map that is to name them is not saved.
+
+The reference goes into the editor's buffer, and the record of the commit stays until the disk has it. Whoever throws
+the buffer away finds the record again, as an interrupted generation that can be finished or discarded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from goalmap.core.text import visible
+from goalmap.files.errors import CommitError
+from goalmap.lsp.buffers import find_in_buffer, set_in_buffer
+from goalmap.lsp.session import OpenLibrary, Session
+
+if TYPE_CHECKING:
+    from goalmap.lsp.features.diagnostics import Publisher
+    from goalmap.workflows import GenerateRequest, Outcome, Waiting
+
+_WARNING: Final = 2
+_INFO: Final = 3
+
+
+@dataclass(eq=False)
+class _Entry:
+    """A component that waits. While `is_placing`, its reference is on the way into the buffer."""
+
+    library: OpenLibrary
+    outcome: Outcome
+    waiting: Waiting
+    is_placing: bool = True
+
+
+class Unsaved:
+    """Keeps what waits for an editor to save its map. `say` shows the user a message of a type of the protocol's."""
+
+    def __init__(self, session: Session, publisher: Publisher, say: Callable[[int, str], None]) -> None:
+        self._session = session
+        self._publisher = publisher
+        self._say = say
+        self._entries: list[_Entry] = []
+        self._settling = asyncio.Lock()
+        session.save_listeners.append(self._settle_soon)
+        session.change_listeners.append(self._let_go_soon)
+
+    def _of(self, library: OpenLibrary) -> list[_Entry]:
+        return [entry for entry in self._entries if entry.library is library]
+
+    # -- into the buffer ----------------------------------------------------------------------------------------------
+    async def place(self, library: OpenLibrary, request: GenerateRequest, outcome: Outcome) -> Outcome:
+        """Put the reference of an outcome that is pending-save into the editor's buffer; return what became of it."""
+        assert outcome.waiting is not None  # noqa: S101 - what pending-save means
+        assert outcome.file is not None  # noqa: S101 - as above
+        # Before the edit: its user may save sooner than the editor tells of the change.
+        entry = _Entry(library, outcome, outcome.waiting)
+        self._entries.append(entry)
+        reference = find_in_buffer(library, request.goal, request.slot, request.index, request.file)
+        done = reference is not None and await set_in_buffer(self._session, library, reference, outcome.file)
+        settled = await self._settle(entry)
+        if settled is not None:
+            return settled
+        if not done and library.document is None:
+            self._entries.remove(entry)
+            return await _finish_on_disk(outcome)
+        entry.is_placing = False
+        self._let_go_soon(library)
+        if done:
+            return outcome
+        where = f"{visible(request.slot)} of {visible('/'.join(request.goal))}"
+        return replace(
+            outcome,
+            kind="conflict",
+            message=f"{visible(outcome.file)} is written, but {where} has changed in the editor, or the editor did not "
+            f"take the edit. Write {visible(outcome.file)} there yourself and save, or discard it by the quick fix.",
+        )
+
+    # -- saved --------------------------------------------------------------------------------------------------------
+    def _settle_soon(self, library: OpenLibrary) -> None:
+        """Look whether the disk has by now what a buffer had to be saved for."""
+        if self._of(library):
+            self._session.server.protocol.run_in_background(self._settle_saved(library), "settle")
+
+    async def _settle_saved(self, library: OpenLibrary) -> None:
+        await self._settle_all(self._of(library))
+        self._tell(library)
+
+    async def _settle_all(self, entries: list[_Entry]) -> None:
+        for entry in entries:
+            outcome = await self._settle(entry)
+            if outcome is not None and outcome.kind != "committed":
+                self._say(_WARNING, outcome.message)
+
+    async def _settle(self, entry: _Entry) -> Outcome | None:
+        """Return how a commit ended whose map has been saved; None while it waits, or where somebody saw to it."""
+        async with self._settling:
+            if entry not in self._entries:
+                return None
+            outcome = await entry.waiting.settle()
+            if outcome is not None:
+                self._entries.remove(entry)
+            return outcome
+
+    async def end(self) -> None:
+        """Look at the disk for the last time: editors that save and quit at once give no other chance."""
+        await self._settle_all(list(self._entries))
+        for entry in self._entries:
+            await asyncio.to_thread(entry.waiting.close)
+
+    # -- thrown away --------------------------------------------------------------------------------------------------
+    def _let_go_soon(self, library: OpenLibrary) -> None:
+        if any(self._is_thrown_away(entry) for entry in self._of(library)):
+            self._session.server.protocol.run_in_background(self._let_go(library), "let go")
+
+    def _is_thrown_away(self, entry: _Entry) -> bool:
+        """Whether no buffer has changes any more that could come to disk."""
+        document = entry.library.document
+        return not entry.is_placing and (document is None or not self._session.is_dirty(document))
+
+    async def _let_go(self, library: OpenLibrary) -> None:
+        """Show as interrupted what was neither saved nor is going to be."""
+        await self._settle_all(self._of(library))
+        for entry in self._of(library):
+            if self._is_thrown_away(entry):
+                self._entries.remove(entry)
+                await asyncio.to_thread(entry.waiting.close)
+        self._tell(library)
+
+    # -- taken back ---------------------------------------------------------------------------------------------------
+    async def take_back(self, library: OpenLibrary, tx: str | None) -> bool | None:
+        """Undo `tx`, or the last one, if it waits: take the edit out of the buffer, and discard the record.
+
+        Return whether that could be done; None where nothing such waits.
+        """
+        entry = next((one for one in reversed(self._of(library)) if tx is None or one.outcome.tx == tx), None)
+        if entry is None:
+            return None
+        from goalmap.files import recovery
+
+        self._entries.remove(entry)
+        await asyncio.to_thread(entry.waiting.close)
+        waits = await asyncio.to_thread(recovery.pending, library.root)
+        record = next((one for one in waits if one.tx == entry.outcome.tx), None)
+        if record is not None:
+            place = record.goal, record.slot, record.index
+            reference = find_in_buffer(library, *place, entry.outcome.file or "")
+            if reference is not None:
+                await set_in_buffer(self._session, library, reference, record.file)
+        try:
+            report = await asyncio.to_thread(recovery.discard, library.root, entry.outcome.tx or "")
+        except CommitError as error:
+            self._say(_WARNING, str(error))
+            return False
+        kept = f" Its text is kept in {report.parked[0].path}." if report.parked else ""
+        self._say(_INFO, f"Undone.{kept}")
+        self._tell(library)
+        return True
+
+    def _tell(self, library: OpenLibrary) -> None:
+        self._session.look(library)
+        self._session.touch(library)
+        self._publisher.publish_changed()
+
+
+async def _finish_on_disk(outcome: Outcome) -> Outcome:
+    """Commit on disk after all: the map was closed before it could take the edit."""
+    from goalmap.files import recovery
+
+    assert outcome.waiting is not None  # noqa: S101 - what pending-save means
+    await asyncio.to_thread(outcome.waiting.close)
+    try:
+        await asyncio.to_thread(recovery.finish, os.path.dirname(outcome.map_path), outcome.tx or "")
+    except CommitError as error:
+        return replace(outcome, kind="failed", message=str(error), waiting=None)
+    return replace(outcome, kind="committed", message=f"Committed {visible(outcome.file or '')}.", waiting=None)
