@@ -66,9 +66,13 @@ export class Session {
     return this.client?.state === State.Running ? this.client : undefined;
   }
 
+  /** Start the server, once: where that failed, the person was told, and says when to try again. */
   start(): Promise<void> {
+    if (this.wanted) {
+      return this.queue;
+    }
     this.wanted = true;
-    return this.enqueue(() => (this.client === undefined ? this.launch() : Promise.resolve()));
+    return this.enqueue(() => this.launch());
   }
 
   restart(): Promise<void> {
@@ -161,8 +165,10 @@ export class Session {
       }
     });
     client.onNotification(protocol.generated, (event) => {
-      void showGenerated(client, event, () => {
+      showGenerated(client, event, () => {
         this.log.show(true);
+      }).catch((error: unknown) => {
+        this.log.error(`What was generated could not be shown: ${String(error)}`);
       });
     });
     client.onNotification(protocol.promptChanged, ({ uri }) => {

@@ -192,10 +192,27 @@ async function main(): Promise<void> {
     await bench.tab(generated).first().waitFor({ state: 'hidden' });
   });
 
-  await step('in a dirty map the edit lands in the buffer, and nothing that was typed is lost', async () => {
+  await step('a map that is closed while the model writes is committed on disk', async () => {
+    const asked = model.requests.length;
     model.say(DRILL, true);
     await generate('root_cause_drill.txt', 'Generate missing component', 'Drill down to the one cause.');
-    await until('the model is asked', () => model.requests.length > 0 && !model.requests.at(-1)?.aborted);
+    await until('the model is asked', () => model.requests.length > asked);
+    await bench.closeTab(MAP);
+    model.release();
+    await untilMap(technical, 'names the new component', (text) => text === committed);
+    await bench.notification('Undo').getByText('Undo', { exact: true }).click();
+    await untilMap(technical, 'is as it was', (text) => text === DEBUG_MAP);
+    await until('the component is gone', () => !technical.components('protocols').includes(generated));
+    await bench.openFile(MAP);
+    await map.untilErrors(2);
+    await bench.closeNotifications();
+  });
+
+  await step('in a dirty map the edit lands in the buffer, and nothing that was typed is lost', async () => {
+    const asked = model.requests.length;
+    model.say(DRILL, true);
+    await generate('root_cause_drill.txt', 'Generate missing component', 'Drill down to the one cause.');
+    await until('the model is asked', () => model.requests.length > asked);
     await map.moveTo('"REVIEW"');
     await page.keyboard.type('"TYPED": { "persona": "digital_detective.txt" }, ');
     await until('the map is dirty', () => bench.isDirty(MAP));
@@ -264,6 +281,8 @@ async function main(): Promise<void> {
     await box.waitFor();
     await box.fill('review_in_three_steps.txt');
     await page.keyboard.press('Enter');
+    const question = page.locator('.monaco-dialog-box', { hasText: "'Goalmap' wants to make refactoring changes" });
+    await question.getByText('OK', { exact: true }).click();
     await until('the file has moved', () => technical.components('protocols').includes('review_in_three_steps.txt'));
     const reopened = await bench.openFile(MAP);
     await reopened.untilText('the new name', (text) => text.includes('"review_in_three_steps.txt"'));

@@ -35,6 +35,8 @@ const QUIET = {
   'workbench.welcomePage.walkthroughs.openOnInstall': false,
 };
 
+const PICK_MS = 15_000;
+
 export interface WorkbenchOptions {
   readonly cache: string;
   readonly vsix: string;
@@ -138,17 +140,28 @@ export class Workbench {
 
   /** Open a file by its path in the workspace. */
   async openFile(name: string): Promise<TextEditor> {
-    await this.page.keyboard.press('Control+P');
-    await this.quickInput.waitFor();
-    await this.quickInput.fill(name);
-    await this.page
-      .locator('.quick-input-widget .monaco-list-row', { hasText: path.basename(name) })
-      .first()
-      .waitFor();
-    await this.page.keyboard.press('Enter');
+    await this.pick('Control+P', name, path.basename(name));
     const editor = this.editor(name);
     await editor.shown();
     return editor;
+  }
+
+  /** Take the first entry for `text` of the box that `keys` open; what else happens just then may close the box. */
+  private async pick(keys: string, text: string, entry: string): Promise<void> {
+    const row = this.page.locator('.quick-input-widget:visible .monaco-list-row.focused', { hasText: entry });
+    await until(`${entry} to pick`, async () => {
+      try {
+        await this.page.keyboard.press(keys);
+        await this.quickInput.fill(text, { timeout: PICK_MS });
+        await row.waitFor({ timeout: PICK_MS });
+        await this.page.keyboard.press('Enter');
+        return true;
+      } catch {
+        await this.page.keyboard.press('Escape');
+        return false;
+      }
+    });
+    await row.waitFor({ state: 'hidden' });
   }
 
   /** The editor of the document whose address ends with `name`. */
@@ -161,13 +174,7 @@ export class Workbench {
   }
 
   async run(command: string): Promise<void> {
-    await this.page.keyboard.press('F1');
-    await this.quickInput.waitFor();
-    await this.quickInput.fill(`>${command}`);
-    const row = this.page.locator('.quick-input-widget .monaco-list-row.focused', { hasText: command });
-    await row.waitFor();
-    await this.page.keyboard.press('Enter');
-    await row.waitFor({ state: 'hidden' });
+    await this.pick('F1', `>${command}`, command);
   }
 
   /** The box of the command palette, of quick open, and of every question. */
