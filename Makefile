@@ -63,6 +63,10 @@ vsix: .venv/.dev ## the extension's package, with the server in it
 faults: .venv/.dev ## the commit protocol, broken everywhere, and every seeded fault of it
 	$(BIN)/python tests/files/faults/run.py --full
 
+.PHONY: fuzz
+fuzz: .venv/.dev ## two minutes of random messages, right and wrong
+	GOALMAP_FUZZ_S=120 $(BIN)/python -m pytest --timeout 400 tests/lsp/test_fuzz.py
+
 .PHONY: clean
 clean: ## remove what make made
 	rm -rf .venv dist build vscode-client/node_modules vscode-client/dist

@@ -1,0 +1,155 @@
+"""A server under a hail of messages, right and wrong, many of them cancelled.
+
+Every request is answered exactly once, and afterwards the server's view of the documents is the client's: what it says
+of them is what a fresh server says of the same texts. GOALMAP_FUZZ_S sets how long it goes on; `make fuzz` takes two
+minutes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from support.lsp_client import LspClient
+
+SECONDS = float(os.environ.get("GOALMAP_FUZZ_S", "6"))
+SEED = int(os.environ.get("GOALMAP_FUZZ_SEED", "20261122"))
+SERVER = [sys.executable, "-m", "goalmap", "lsp"]
+MAP = {
+    "T": {"DEBUG": {"persona": "p.txt", "constraints": ["c.txt", "x.txt"], "description": "ü😀"}},
+    "R": {"persona": "q.txt", "template": "t.md"},
+}
+FILES = {
+    "components/personas/p.txt": "You are P.\n",
+    "components/constraints/c.txt": "No guessing.\r\nNone.\n",
+    "components/templates/t.md": "{{ persona }} {{ x }}\n",
+}
+PIECES = ['"', "{", "}", "[", "]", ",", ":", "\n", "\r\n", "\r", "a", "ü", "😀", "\u2028", "\\", ' "k": "v.txt",', "\t"]
+POSITIONED = ["hover", "completion", "definition", "references", "documentHighlight", "prepareRename"]
+WHOLE = ["documentSymbol", "documentLink", "foldingRange", "codeLens", "diagnostic"]
+NONSENSE: list[Any] = [None, 3, "x", [], {}, {"textDocument": None}, {"textDocument": {"uri": 3}}, {"uri": "file:///x"}]
+LINE_END = re.compile("\r\n|\r|\n")
+
+
+class Document:
+    """The client's own text, and positions in it."""
+
+    def __init__(self, uri: str, text: str) -> None:
+        self.uri, self.text, self.version = uri, text, 1
+
+    def position(self, offset: int) -> dict[str, int]:
+        lines = LINE_END.split(self.text[:offset])
+        # Between \r and \n is no place of its own: it is the end of the line before.
+        if self.text[offset - 1 : offset + 1] == "\r\n":
+            return self.position(offset - 1)
+        return {"line": len(lines) - 1, "character": len(lines[-1].encode("utf-16-le")) // 2}
+
+    def edit(self, rng: random.Random) -> dict[str, Any]:
+        start, end = sorted(min(rng.randint(0, len(self.text)), len(self.text)) for _ in range(2))
+        end = min(end, start + rng.choice([0, 0, 1, 3, 40]))
+        start, end = (offset - (self.text[offset - 1 : offset + 1] == "\r\n") for offset in (start, end))
+        new = "".join(rng.choice(PIECES) for _ in range(rng.randint(0, 3)))
+        change = {"range": {"start": self.position(start), "end": self.position(end)}, "text": new}
+        self.text = self.text[:start] + new + self.text[end:]
+        self.version += 1
+        return change
+
+
+def write_library(folder: Path) -> None:
+    for path, text in {**FILES, "goal_map.json": json.dumps(MAP, indent=2, ensure_ascii=False)}.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(text.encode())
+
+
+async def views(client: LspClient, documents: list[Document]) -> list[Any]:
+    """Return what a server says of the documents."""
+    found = []
+    for document in documents:
+        params = {"textDocument": {"uri": document.uri}}
+        methods = ("documentSymbol", "documentLink", "foldingRange")
+        found += [await client.request(f"textDocument/{method}", params) for method in methods]
+        report = await client.request("textDocument/diagnostic", params)
+        found.append([(d["code"], d["range"], d["message"]) for d in report["items"]])
+    return found
+
+
+CAPABILITIES = {
+    "textDocument": {"diagnostic": {}, "documentSymbol": {"hierarchicalDocumentSymbolSupport": True}},
+    "general": {"positionEncodings": ["utf-16"]},
+}
+
+
+async def test_every_request_is_answered_once_and_no_edit_is_lost(tmp_path: Path) -> None:
+    write_library(tmp_path)
+    rng = random.Random(SEED)
+    texts = {**FILES, "goal_map.json": json.dumps(MAP, indent=2, ensure_ascii=False)}
+    documents = [Document((tmp_path / path).as_uri(), text) for path, text in texts.items()]
+    asked: list[int | str] = []
+    async with await LspClient.spawn(SERVER) as client:
+        await client.initialize(CAPABILITIES, rootUri=tmp_path.as_uri())
+        for document in documents:
+            client.open(document.uri, document.text)
+        end = time.monotonic() + SECONDS
+        while time.monotonic() < end:
+            for _ in range(50):
+                one_message(client, rng, rng.choice([documents[-1], *documents]), asked)
+            await client.settle()
+            if len(documents[-1].text) > 4000:  # keep it a map, more or less
+                reset(client, documents[-1], texts["goal_map.json"])
+        await client.settle()
+        for document in documents:  # the last edit may have been a cut: everything is compared as it is now
+            client.notify("textDocument/didSave", {"textDocument": {"uri": document.uri}})
+        for msg_id in asked:
+            if not client.answers(msg_id):
+                await client.wait_for(lambda m, msg_id=msg_id: m.get("id") == msg_id and "method" not in m)
+        assert [msg_id for msg_id in asked if len(client.answers(msg_id)) != 1] == []
+        seen = await views(client, documents)
+        assert await client.shutdown_and_exit() == 0
+    async with await LspClient.spawn(SERVER) as fresh:
+        await fresh.initialize(CAPABILITIES, rootUri=tmp_path.as_uri())
+        for document in documents:
+            fresh.open(document.uri, document.text)
+        assert await views(fresh, documents) == seen
+        assert await fresh.shutdown_and_exit() == 0
+    assert len(asked) > SECONDS  # it did ask
+
+
+def reset(client: LspClient, document: Document, text: str) -> None:
+    document.text = text
+    document.version += 1
+    client.change(document.uri, document.version, {"text": text})
+
+
+def one_message(client: LspClient, rng: random.Random, document: Document, asked: list[int | str]) -> None:
+    kind = rng.random()
+    identifier = {"textDocument": {"uri": document.uri}}
+    if kind < 0.45:
+        changes = [document.edit(rng) for _ in range(rng.randint(1, 3))]
+        client.change(document.uri, document.version, *changes)
+    elif kind < 0.75:
+        position = document.position(rng.randint(0, len(document.text)))
+        if rng.random() < 0.1:
+            position = {"line": rng.choice([0, 10**6]), "character": 10**6}
+        asked.append(
+            client.begin_request(f"textDocument/{rng.choice(POSITIONED)}", {**identifier, "position": position})
+        )
+    elif kind < 0.85:
+        asked.append(client.begin_request(f"textDocument/{rng.choice(WHOLE)}", identifier))
+    elif kind < 0.92:
+        method = rng.choice([*POSITIONED, *WHOLE, "codeAction", "rename"])
+        method = rng.choice(
+            [f"textDocument/{method}", "workspace/executeCommand", "goalmap/prompt", "command/resolve", "no/such"]
+        )
+        asked.append(client.begin_request(method, rng.choice(NONSENSE)))
+    elif kind < 0.96:
+        client.notify(rng.choice(["textDocument/didChange", "textDocument/didClose", "no/such"]), rng.choice(NONSENSE))
+    else:
+        client.send_body(rng.choice([b"{", b"[]", b"3", b'{"jsonrpc":"2.0"}', b'{"jsonrpc":"1.0","id":1}', b"\xff"]))
+    if asked and rng.random() < 0.2:
+        client.notify("$/cancelRequest", {"id": rng.choice(asked[-5:])})
