@@ -219,7 +219,7 @@ def _start(act: Callable[[], None]) -> int:
 
 def play(*, processes: int, slots: int, kills: int, seed: int) -> Result:
     """Play one round."""
-    result, rng = Result(), random.Random(seed)  # noqa: S311 - no secret
+    result, rng = Result(), random.Random(seed)
     base = Path(tempfile.mkdtemp(prefix="goalmap-crowd-"))
     crowd = Crowd(base, slots)
     start_s = time.monotonic()

@@ -118,21 +118,18 @@ def try_kill(point: Point) -> list[str]:
 def nested_points(scene: Scene, *, every: int = 1) -> Iterator[Point]:
     """Yield, for each state that a kill leaves, a point before each call of its recovery that changes the disk.
 
-    `every` takes each n-th state only.
+    `every` takes each n-th kill only.
     """
     seen: set[str] = set()
-    for number, label in enumerate(calls_of_scene(scene), 1):
-        if not changes_disk(label):
-            continue
+    changing = [(n, label) for n, label in enumerate(calls_of_scene(scene), 1) if changes_disk(label)]
+    for number, label in changing[every // 2 :: every]:
         with Scratch() as place:
             place.build(scene)
             in_child(lambda: scene.act(place, place.told), Tap(kill_at=number), scene.platform)
             state = place.digest()
-            if state in seen:
+            if state in seen or is_not_ours(scene, place):
                 continue
             seen.add(state)
-            if len(seen) % every:
-                continue
             for inner, name in enumerate(calls_of(place, lambda: run_recovery(place), scene), 1):
                 if changes_disk(name):
                     yield Point("nested", scene.name, number, f"{label}, then", (inner, name))
@@ -220,7 +217,7 @@ def power_points(scene: Scene, *, cap: int = 3000, recovery_of: int = 0) -> Iter
         at_start, root, effects = _recorded(scene, place, recovers=bool(recovery_of))
         earlier = tuple(place.told.words) if recovery_of else ()
     seen: set[object] = set()
-    rng = random.Random(7)  # noqa: S311 - the same sample each time
+    rng = random.Random(7)
     for upto in range(len(effects) + 1):
         if 0 < upto < len(effects) and 0 < effects[upto].group == effects[upto - 1].group:
             continue  # in the middle of one call

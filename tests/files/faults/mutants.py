@@ -25,12 +25,13 @@ from .scenes import BUFFERED, BY_HAND, CONFLICT, FRESH, NO_EXCHANGE, REFERENCED,
 
 @dataclass(frozen=True)
 class Mutant:
-    """`kind` and `scene` say where it shows."""
+    """`kind`, `scene` and, for other writers, `writer` say where it shows."""
 
     name: str
     apply: Callable[[], None]
     kind: str
     scene: Scene = STEADY
+    writer: str = ""
 
 
 def _callers(depth: int = 6) -> list[str]:
@@ -68,7 +69,9 @@ def _map_first() -> None:
 
     def publish(store_: Any, record: Any, map_file: Any, *, thorough: bool) -> None:
         header = record.header
-        map_file.replace(header.tx, lambda text: commit.with_reference(text, header, header.old, record.contents.file))
+        map_file.replace(
+            header.tx, lambda text: commit.with_reference(map_file.parse(text), header, record.contents.file)
+        )
         real(store_, record, map_file, thorough=thorough)
 
     commit.publish_component = publish
@@ -295,10 +298,12 @@ MUTANTS = [
     Mutant("a failed fsync repeated", _fsync_retried, "error"),
     Mutant("success said with the record still there", _drop_errors_swallowed, "error"),
     # others
-    Mutant("no lock on the map", _no_lock("locked"), "foreign"),
-    Mutant("no lock on the record", _no_lock("load"), "foreign"),
-    Mutant("no compare before the rename", _no_compare, "foreign", NO_EXCHANGE),
-    Mutant("what the exchange displaced not looked at", _displaced_not_looked_at, "foreign"),
-    Mutant("programs that hold the map open not seen", _writers_not_seen, "foreign"),
-    Mutant("a component of the same name overwritten", _clobbers, "foreign"),
+    Mutant("no lock on the map", _no_lock("locked"), "foreign", writer="generate for the same slot"),
+    Mutant("no lock on the record", _no_lock("load"), "foreign", writer="recover"),
+    Mutant("no compare before the rename", _no_compare, "foreign", NO_EXCHANGE, writer="another goal, rename"),
+    Mutant(
+        "what the exchange displaced not looked at", _displaced_not_looked_at, "foreign", writer="another goal, rename"
+    ),
+    Mutant("programs that hold the map open not seen", _writers_not_seen, "foreign", writer="held open"),
+    Mutant("a component of the same name overwritten", _clobbers, "foreign", writer="the component's name taken"),
 ]
