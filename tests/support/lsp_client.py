@@ -158,6 +158,11 @@ class LspClient:
         """Return once the server has handled all that was sent before: messages are answered in order."""
         await self.error(self.begin_request("$/settle"))
 
+    def take_all(self) -> list[dict[str, JSON]]:
+        """Return all messages so far, and forget them."""
+        messages, self.messages, self._taken = self.messages, [], set()
+        return messages
+
     def answers(self, msg_id: int | str | None) -> list[dict[str, JSON]]:
         """Return all answers that came to a request so far."""
         return [m for m in self.messages if "method" not in m and m.get("id") == msg_id]
