@@ -70,6 +70,11 @@ def test_a_persona_begins_with_who_it_is(description: str, beginning: str) -> No
 @pytest.mark.parametrize(
     ("file", "description", "beginning"),
     [
+        (
+            "autogen_protocol_for_debug.txt",
+            "find the cause, one testable hypothesis at a time",
+            "# Debug\n\nPurpose: Find the cause, one testable hypothesis at a time.\n",
+        ),
         ("outage_drilldown.txt", "find the cause", "# Outage drilldown\n\nPurpose: Find the cause.\n\nWork through"),
         ("find_the_cause.txt", "find the cause", "# Find the cause\n\nWork through"),
         ("autogen_protocol_for_debug.txt", "find the cause", "# Find the cause\n\nWork through"),
@@ -102,6 +107,7 @@ def test_a_plain_sentence_is_taken(rest: str) -> None:
         " looking  for  a  place.",
         " asking about evidence and then more evidence.",
         " taking what is yours and giving it to.",  # hangs
+        " keeping the evidence, which is a part of your job.",  # rambles
         " saying that you trust evidence only today.",  # an echo of the page
         " being a reviewer for large web services.",  # an echo of the question
     ],

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 _CANDIDATES = 3
 _MAX_SENTENCE_TOKENS = 36
-_MIN_WORDS, _MAX_WORDS = 5, 24
+_MIN_WORDS, _MAX_WORDS = 5, 20
+_MAX_TITLE_WORDS = 6
 _ECHO_WORDS = 4
 # Shorter words are mostly glue; the beginning of a longer one tells it from its inflections.
 _CONTENT_CHARS, _STEM_CHARS = 5, 6
@@ -89,9 +90,9 @@ Use Markdown, keep this order, and write nothing before or after these parts.
 
 **Evidence.** For every claim, the place where a reader can check it.
 
-**Open points.** What is still unknown, or “none”.⟪ Mention⟫
+**Open points.** What is still unknown, or “none”.
 
-Leave out greetings, praise and repetition.⟪ Do not include⟫""",
+Leave out greetings, praise and repetition.""",
     "checklist": """Before you answer, go through this list. It is for: $topic.
 
 Answer each item with yes or no. For a no, say what is missing.
@@ -219,8 +220,8 @@ def acceptable(opening: str, rest: str, *, page: str, ask: str) -> bool:
         return False
     if _HANGING.search(rest):
         return False
-    # Lone hyphens, chains of them and double spaces are where this model loses its thread.
-    if _ASIDE.search(rest) or re.search(r"\w[ ]+[-,']|\s\s|(?:\w+-){3}|[-,'][.?]", rest):
+    # Lone hyphens, chains of them, double spaces and relative clauses are where this model loses its thread.
+    if _ASIDE.search(rest) or re.search(r"\w[ ]+[-,']|\s\s|(?:\w+-){3}|[-,'][.?]|, which\b", rest):
         return False
     content = [word[:_STEM_CHARS] for word in words if len(word) >= _CONTENT_CHARS]
     if len(set(content)) < len(content):
@@ -256,10 +257,13 @@ def _topic(brief: Brief) -> str:
 
 
 def _title(brief: Brief) -> str:
-    # A name that Goalmap itself made up says less than the description does.
-    if brief.file.rsplit("/", 1)[-1].startswith("autogen_"):
-        return " ".join(_topic(brief).split()[:8])
-    return guess_description(brief.file, brief.goal)
+    # A name that Goalmap itself made up says nothing.
+    if not brief.file.rsplit("/", 1)[-1].startswith("autogen_"):
+        return guess_description(brief.file, brief.goal)
+    topic = _topic(brief)
+    if len(topic.split()) <= _MAX_TITLE_WORDS:
+        return topic
+    return " ".join(brief.goal_title.split()).rstrip(".") or guess_description("", brief.goal)
 
 
 def _role(topic: str) -> str:

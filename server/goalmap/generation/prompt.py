@@ -32,7 +32,7 @@ _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u20
 
 _ROLES = {
     "persona": "says who the assistant is: a role with its experience, its priorities, its habits and its limits. "
-    "It speaks to the assistant as “you” and begins with “You are”",
+    "It speaks to the assistant as “you”",
     "protocol": "is the procedure the assistant follows: numbered steps, each with an action and what it yields, "
     "and what to do when a step cannot be carried out",
     "constraint": "is a set of hard limits the assistant respects: one rule per line, each of them checkable, "
