@@ -7,6 +7,7 @@ import logging
 import os
 import uuid
 from collections.abc import Coroutine, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from pygls.exceptions import JsonRpcException
@@ -32,6 +33,9 @@ _INFO: Final = 3
 _SHOWN_CHARACTERS: Final = 90
 _MAX_FOLLOWED: Final = 100
 UNDO: Final = "Undo"
+COMMIT: Final = "Commit"
+DISCARD: Final = "Discard"
+_REVIEWED_CHARACTERS: Final = 600
 _OUR_FAULT: Final = "Something went wrong inside of Goalmap: its log says what. What the model wrote is kept."
 
 Json = dict[str, Any]
@@ -174,6 +178,7 @@ class Jobs:
             reporter=reporter,
             neighbours=Neighbours(library.goal_map.snapshot(), library.library, session.reader(library)),
             through_buffer=through_buffer,
+            review=partial(self._review, request) if session.settings.generation.review else None,
         )
         if outcome.kind == "pending-save":
             # Half of it is done: a cancel now would leave the other half to nobody.
@@ -192,6 +197,22 @@ class Jobs:
         session.touch(library)
         self.publisher.publish_changed()
         return outcome
+
+    async def _review(self, request: GenerateRequest, text: str) -> bool:
+        """Ask whether a text is to be committed: what the setting `generation.review` is for.
+
+        The question shows how it begins, the log all of it. A client that cannot be asked has not said yes.
+        """
+        server = self.session.server
+        server.notify("window/logMessage", {"type": _INFO, "message": text})
+        shown = text if len(text) <= _REVIEWED_CHARACTERS else f"{text[:_REVIEWED_CHARACTERS]} …"
+        message = f"Commit this text for {visible(request.file) or visible(request.slot)}?\n\n{shown}"
+        params = {"type": _INFO, "message": message, "actions": [{"title": COMMIT}, {"title": DISCARD}]}
+        try:
+            answer = await server.ask("window/showMessageRequest", params)
+        except JsonRpcException:
+            return False
+        return isinstance(answer, dict) and answer.get("title") == COMMIT
 
     def model_settings(self) -> ModelSettings:
         """Return which model to ask: settings over environment, with the key of the editor's secret store."""

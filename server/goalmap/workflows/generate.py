@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -63,11 +63,14 @@ async def generate(
     reporter: Reporter,
     neighbours: Neighbours,
     through_buffer: Callable[[], bool] = lambda: False,
+    review: Callable[[str], Awaitable[bool]] | None = None,
 ) -> Outcome:
     """Have a model write a missing component, and commit it.
 
     `through_buffer` is asked just before the commit: where it says so, the component is published and the edit of the
     map is the caller's, who puts `Outcome.file` into the buffer and calls `Outcome.waiting.settle` after each save.
+
+    `review` is given the text before anything is committed, and says whether to; a text that is not taken is parked.
 
     Cancelling the task before the text is whole closes the model's stream at once, and the outcome is "cancelled";
     after that the commit is carried through. CancelledError is not raised: the outcome says what became of it.
@@ -78,7 +81,7 @@ async def generate(
     worker = _Worker()
     outcome = None
     try:
-        outcome = await _Run(request, settings, local, reporter, neighbours, through_buffer, worker).run()
+        outcome = await _Run(request, settings, local, reporter, neighbours, through_buffer, review, worker).run()
     finally:
         if outcome is None or outcome.waiting is None:
             worker.end()
@@ -130,6 +133,7 @@ class _Run:
     reporter: Reporter
     neighbours: Neighbours
     through_buffer: Callable[[], bool]
+    review: Callable[[str], Awaitable[bool]] | None
     worker: _Worker
 
     async def run(self) -> Outcome:
@@ -146,6 +150,9 @@ class _Run:
         if isinstance(written, Outcome):
             return replace(written, notes=(*notes, *written.notes))
         text, warnings = written
+        if not await self.is_taken(text):
+            kept = await self.worker.do(begun.abandon)
+            return replace(_cancelled(self.request, kept), notes=notes)
         outcome = await self.commit(begun, text)
         return replace(outcome, notes=(*notes, *warnings, *outcome.notes))
 
@@ -180,6 +187,13 @@ class _Run:
             await self.worker.do(generation.abandon)  # an error of ours: what was written is kept all the same
             raise
         return written.text, tuple(written.warnings)
+
+    async def is_taken(self, text: str) -> bool:
+        """Whether the user wants the text, as far as they want to be asked."""
+        try:
+            return self.review is None or await self.review(text)
+        except asyncio.CancelledError:
+            return False
 
     async def commit(self, generation: Generation, text: str) -> Outcome:
         """Keep the text, and bring it into the library: from here on a cancel changes nothing."""
