@@ -62,7 +62,7 @@ class Library:
     def has(self, slot: str, file: str) -> bool:
         """Whether there is something at the component's path, spelled just so."""
         folder = self.folders.get(self.folder(slot))
-        return folder is not None and file in folder.files
+        return folder is not None and (file in folder.files or f"{folder.path}/{file}" in self.faults)
 
     def other_spelling(self, slot: str, file: str) -> str | None:
         """Return the file whose name differs only in case or Unicode form."""

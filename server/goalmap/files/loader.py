@@ -244,7 +244,10 @@ class LibraryLoader:
             for name in listing.odd:
                 yield prefix + name
                 faults[f"{path}/{name}"] = Fault("unreadable", "is not a regular file")
-            pending.extend((f"{path}/{name}", f"{prefix}{name}/") for name in listing.folders)
+            for name in listing.folders:
+                # No component, and not missing either: a reference may name it by mistake.
+                faults[f"{path}/{name}"] = Fault("unreadable", "is a folder")
+                pending.append((f"{path}/{name}", f"{prefix}{name}/"))
 
     # -- contents ----------------------------------------------------------------------------------------------------
     def _known_faults(self, folders: Mapping[str, Folder]) -> dict[str, Fault]:
