@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from goalmap.core import scan
 from goalmap.core.naming import TEMPLATE_SLOT
@@ -378,49 +378,41 @@ def _same_structure(old: list[Items], new: list[Items]) -> bool:
     return True
 
 
-def _is_goal_path(frame: Frame) -> bool:
-    """Whether only objects with a key stand around `frame`, up to the map's own object."""
-    at = frame
-    while at.parent is not None and at.parent is not scan.DOCUMENT:
-        if at.kind != "{" or not isinstance(at.key, str):
-            return False
-        at = at.parent
-    return at is not frame and at.kind == "{"
-
-
 def _outline(goal_map: GoalMap) -> Outline:
     """Find the goals: objects reached by keys only, none of whose values is an object."""
-    candidates: dict[Frame, list[int | Span]] = {}
+    # For each goal, in map order, all that an Entry says; until its end is found, without that.
+    candidates: dict[Frame, tuple[Any, ...]] = {}
     categories: dict[Frame, Span | None] = {}
-    last_key = Span(0, 0, 0)
-    last_line = len(goal_map.lines) - 1
-    good: dict[Frame, bool] = {scan.DOCUMENT: True}
+    key_line = key_start = key_end = 0
+    document = scan.DOCUMENT
+    root_may_come = True
     for line, items in enumerate(goal_map.items):
         if len(items) == 1 and items[0][0] == PAIR:
             continue  # most lines
         for number, item in enumerate(items):
             tag = item[0]
             if tag == KEY:
-                last_key = Span(line, item[1], item[2])
+                key_line, key_start, key_end = line, item[1], item[2]
             elif tag == OPEN:
                 frame: Frame = item[3]
                 if frame.kind != "{":
                     continue
-                parent = frame.parent
-                if parent is scan.DOCUMENT:
-                    if good[scan.DOCUMENT]:
-                        categories[frame] = None
-                        good[frame] = True
-                        good[scan.DOCUMENT] = False  # what follows the map's own object is no part of it
-                elif parent in good and isinstance(frame.key, str):
-                    good[frame] = True
-                    if parent not in categories:
-                        opened = candidates.pop(parent, None)
-                        categories[parent] = opened[0] if opened else None  # type: ignore[assignment]
-                    candidates[frame] = [last_key, line, number, last_line, len(goal_map.items[last_line])]
+                parent: Frame = frame.parent  # type: ignore[assignment] # only the document has none
+                if parent in categories or parent in candidates:
+                    if isinstance(frame.key, str):
+                        if parent not in categories:
+                            categories[parent] = candidates.pop(parent)[1]
+                        candidates[frame] = (frame, Span(key_line, key_start, key_end), line, number)
+                elif parent is document and root_may_come:
+                    root_may_come = False  # what follows the map's own object is no part of it
+                    categories[frame] = None
             elif tag == CLOSE and item[3] in candidates:
-                candidates[item[3]][3:] = (line, number)
-    entries = [Entry(frame, *places) for frame, places in candidates.items()]  # type: ignore[arg-type]
+                candidates[item[3]] += (line, number)
+    last_line = len(goal_map.lines) - 1
+    unclosed = (last_line, len(goal_map.items[last_line]))
+    entries = [
+        Entry._make(place if len(place) == len(Entry._fields) else place + unclosed) for place in candidates.values()
+    ]
     shadowed, duplicates = _duplicates(goal_map, categories, entries)
     return Outline(entries, [entry.open_line for entry in entries], categories, shadowed, duplicates)
 
@@ -429,16 +421,18 @@ def _duplicates(
     goal_map: GoalMap, categories: dict[Frame, Span | None], entries: list[Entry]
 ) -> tuple[frozenset[Frame], tuple[tuple[Span, str, Span], ...]]:
     """Find keys that come twice in one category: the goals that are hidden by them, and where the keys stand."""
-    last: dict[tuple[Frame, str], Span] = {}
+    last: dict[tuple[Frame, str], tuple[int, int, int]] = {}
     found: list[tuple[Span, str, Span]] = []
     hidden: set[Span] = set()
-    for line, item in _outside(goal_map, entries):
-        if item[0] in (KEY, PAIR) and item[4] in categories:
-            place, span = (item[4], item[3]), Span(line, item[1], item[2])
-            if place in last:
-                hidden.add(last[place])
-                found.append((last[place], item[3], span))
-            last[place] = span
+    for line, items in enumerate(goal_map.items):
+        for item in items:
+            if item[0] in _WITH_KEY and item[4] in categories:
+                place, span = (item[4], item[3]), (line, item[1], item[2])
+                before = last.get(place)
+                if before is not None:
+                    hidden.add(Span(*before))
+                    found.append((Span(*before), item[3], Span(*span)))
+                last[place] = span
     if not found:
         return frozenset(), ()
     shadowed = {entry.frame for entry in entries if entry.key_span in hidden}
@@ -452,16 +446,4 @@ def _duplicates(
     return frozenset(shadowed), tuple(found)
 
 
-def _outside(goal_map: GoalMap, entries: list[Entry]) -> Iterator[tuple[int, Item]]:
-    """Yield the items that stand between no goal's braces, each with its line."""
-    line = number = 0
-    for entry in entries:
-        while (line, number) < (entry.open_line, entry.open_item):
-            items = goal_map.items[line]
-            for item in items[number : entry.open_item if line == entry.open_line else None]:
-                yield line, item
-            line, number = (line, entry.open_item) if line == entry.open_line else (line + 1, 0)
-        line, number = entry.close_line, entry.close_item
-    for rest in range(line, len(goal_map.items)):
-        for item in goal_map.items[rest][number if rest == line else 0 :]:
-            yield rest, item
+_WITH_KEY: Final = (KEY, PAIR)

@@ -131,6 +131,7 @@ class _Finder:
         self.library = library
         self.local = local
         self.slots: dict[str, tuple[frozenset[str], str | None, str | None]] = {}
+        self._fine = _Fine(self)
         self._found: dict[int, list[Problem]] = {}
 
     def add(self, line: int, problem: Problem) -> None:
@@ -141,7 +142,7 @@ class _Finder:
         shadowed = outline.shadowed
         for number in outline.between(first, end - 1):
             entry = outline.entries[number]
-            if entry.frame not in shadowed:
+            if entry.frame not in shadowed and not self.is_fine(entry):
                 self.goal(entry)
         self.outside_goals(first, end)
         # At the end and not one by one: a map without line breaks has all its findings on one line.
@@ -186,6 +187,30 @@ class _Finder:
         self.add(line, Problem("map.structure", item[1], item[2], message))
 
     # -- in a goal ---------------------------------------------------------------------------------------------------
+    def is_fine(self, entry: Entry) -> bool:
+        """Whether there is nothing to say about a goal, as far as can be told at a glance; most are like that.
+
+        True for goals that have a line for each key, no key twice, and at least one file; each file there and faultless.
+        """
+        body = self.goal_map.items[entry.open_line + 1 : entry.close_line]
+        fine = self._fine
+        keys = set()
+        texts = 0
+        for items in body:
+            if len(items) != 1 or items[0][0] != PAIR:
+                return False
+            key = items[0][3]
+            files = fine[key]
+            if files is None:
+                texts += 1
+            elif items[0][7] not in files:
+                return False
+            keys.add(key)
+        return texts < len(keys) == len(body) and entry.close_item == 0 and self._ends_line(entry)
+
+    def _ends_line(self, entry: Entry) -> bool:
+        return entry.open_item == len(self.goal_map.items[entry.open_line]) - 1
+
     def goal(self, entry: Entry) -> None:
         frame = entry.frame
         slots = self.slots
@@ -338,6 +363,18 @@ class _Finder:
                 message = f"{visible(item[3])} is in this list already"
                 related = (first, "the first one")
                 self.add(line, Problem("reference.duplicate", span.start, span.end, message, reference, None, related))
+
+
+class _Fine(dict[str, frozenset[str] | None]):
+    """By key of a goal, the files about which nothing is to be said; None for a key that is no slot."""
+
+    def __init__(self, finder: _Finder) -> None:
+        super().__init__()
+        self._finder = finder
+
+    def __missing__(self, key: str) -> frozenset[str] | None:
+        self[key] = self._finder.slot(key)[0] if is_slot(key) else None
+        return self[key]
 
 
 def referenced_files(goal_map: GoalMap, library: Library) -> dict[str, set[str]]:

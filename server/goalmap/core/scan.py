@@ -101,46 +101,77 @@ def scan_line(line: str, state: State) -> tuple[Items, State]:
 def scan_lines(lines: Iterable[str], state: State, items: list[Items], states: list[State]) -> State:
     """Append the items of each line, and the state before it; return the state after the last one. Never raises.
 
-    The loop is in here, and the common lines are dealt with in it, since a call for each line would double its cost.
+    Most lines of a map differ from an earlier one in their last string only, so what the regular expression found in
+    that one holds for them too: cutting a line at its last quotes costs a third of matching it. The loop is in here
+    since a call for each line would cost as much again.
     """
-    match_common = _COMMON.match
+    shapes: dict[tuple[str | None, str], Shape] = {}
     for line in lines:
         states.append(state)
-        match = match_common(line)
-        if match is not None:
+        parts = line.rsplit('"', 2)
+        # A bracket alone, as most lines without quotes are, has nothing that could differ: the whole line is its shape.
+        head, text, after = parts if len(parts) == _IN_THREE else (None, "", line)
+        shape = shapes.get((head, after))
+        # Whatever is printable and no backslash may stand in a string as it is; of the rest, the expression knows.
+        if shape is None or not text.isprintable() or "\\" in text:
+            shape = _shape(line)
+            if shape is not None:
+                shapes[head, after] = shape
+        if shape is not None:
             frame, expected, key = state
-            name, value, opener, closer, comma = match.groups()
-            if value is not None:
+            tag, start, name, at, comma = shape
+            if tag == PAIR:
                 if expected <= _KEY:
-                    start, at = match.start(1), match.start(2)
-                    items.append(((PAIR, start, start + len(name), name, frame, at, at + len(value), value),))
+                    items.append(((PAIR, start, start + len(name), name, frame, at, at + len(text), text),))
                     state = frame.state_key if comma else frame.state_after
                     continue
-            elif opener is not None:
-                if expected <= _KEY and not comma:
-                    start, at = match.start(1), match.start(3)
-                    child = Frame(frame, opener, name)
-                    items.append(((KEY, start, start + len(name), name, frame), (OPEN, at, at + 1, child)))
+            elif tag == OPEN:
+                if expected <= _KEY:
+                    end = start + len(text)
+                    child = Frame(frame, name, text)
+                    items.append(((KEY, start, end, text, frame), (OPEN, end + at, end + at + 1, child)))
                     state = child.state_first
                     continue
-            elif closer is not None:
-                if expected in (_ENDS_OBJECT if closer == "}" else _ENDS_ARRAY):
+            elif tag == CLOSE:
+                if expected in (_ENDS_OBJECT if name == "}" else _ENDS_ARRAY):
                     # Only the document has no parent, and nothing ends it.
                     parent: Frame = frame.parent  # type: ignore[assignment]
-                    after = _after_value(parent, frame.key)
-                    if not comma or after[1] != _END:
-                        at = match.start(4)
-                        items.append(((CLOSE, at, at + 1, frame),))
-                        state = _after_comma(after) if comma else after
+                    closed = _after_value(parent, frame.key)
+                    if not comma or closed[1] != _END:
+                        items.append(((CLOSE, start, start + 1, frame),))
+                        state = _after_comma(closed) if comma else closed
                         continue
             elif expected in (_FIRST_ELEMENT, _ELEMENT):
-                start = match.start(1)
-                items.append(((STRING, start, start + len(name), name, frame, key),))
+                items.append(((STRING, start, start + len(text), text, frame, key),))
                 state = (frame, _ELEMENT if comma else _AFTER_ELEMENT, key + 1)
                 continue
         found, state = _Scanner(line, state).scan()
         items.append(found)
     return state
+
+
+# The parts of a line that is cut at two quotes.
+_IN_THREE: Final = 3
+
+# What a common line consists of: a PAIR with its key and where its value begins; a KEY and an OPEN with the bracket and
+# its distance from the key; a CLOSE with its bracket; or a STRING. In front stand the tag (of KEY and OPEN: OPEN) and
+# where it begins; last, whether a comma follows.
+Shape: TypeAlias = tuple[int, int, str, int, bool]
+
+
+def _shape(line: str) -> Shape | None:
+    """Return the shape of a common line, whose last string (if it has one) may then be any other; else None."""
+    match = _COMMON.match(line)
+    if match is None:
+        return None
+    name, value, opener, closer, comma = match.groups()
+    if value is not None:
+        return PAIR, match.start(1), name, match.start(2), bool(comma)
+    if opener is not None:
+        return None if comma else (OPEN, match.start(1), opener, match.start(3) - match.end(1), False)
+    if closer is not None:
+        return CLOSE, match.start(4), closer, 0, bool(comma)
+    return STRING, match.start(1), "", 0, bool(comma)
 
 
 def finish(state: State) -> str | None:
