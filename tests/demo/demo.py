@@ -26,7 +26,7 @@ from lsp_client import LspClient  # noqa: E402 - a plain folder, found by the li
 
 LOST = "components/protocols/root_cause_analysis_drilldown.txt"
 DESCRIPTION = "find the root cause of a production incident, step by step, from symptom to proof"
-WIDTH = 96
+WIDTH = 100
 GENERATION_TIMEOUT_S = 150.0
 
 COLOURED = sys.stdout.isatty() and "NO_COLOR" not in os.environ
@@ -43,7 +43,8 @@ def step(number: int, title: str) -> None:
 def show(text: str, *, limit: int = 0) -> None:
     lines = text.rstrip("\n").split("\n")
     for line in lines[:limit] if limit else lines:
-        print(textwrap.indent("\n".join(textwrap.wrap(line, WIDTH, drop_whitespace=False) or [""]), "   "))
+        indent = "   " + line[: len(line) - len(line.lstrip())]
+        print(textwrap.fill(line.strip(), WIDTH + 3, initial_indent=indent, subsequent_indent=indent))
     if limit and len(lines) > limit:
         print(paint("2", f"   … {len(lines) - limit} more lines"))
 
