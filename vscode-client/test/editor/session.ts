@@ -48,6 +48,7 @@ const bench = await Workbench.start({
   machineSettings: {
     'goalmap.model.baseUrl': baseUrl,
     'goalmap.model.name': 'scripted-model',
+    'goalmap.model.timeoutSeconds': 900, // the session may hold an answer back for as long as it waits for anything
     ...(serverCommand === undefined ? {} : { 'goalmap.server.command': JSON.parse(serverCommand) as unknown }),
   },
 });
@@ -311,10 +312,13 @@ async function main(): Promise<void> {
     fs.writeFileSync(workspace, JSON.stringify({ folders: [{ path: 'prompts' }, { path: 'writing' }] }));
     const before = technical.readMap();
     await bench.open(workspace);
-    await bench.openFile('prompts/goal_map.json');
-    await bench.editor('prompts/goal_map.json').untilErrors(1);
-    await bench.openFile('writing/goal_map.json');
+    const first = bench.editor('prompts/goal_map.json');
+    await bench.explorerRow(MAP).nth(0).dblclick();
+    await first.shown();
+    await first.untilErrors(1);
     const second = bench.editor('writing/goal_map.json');
+    await bench.explorerRow(MAP).nth(1).dblclick();
+    await second.shown();
     await second.untilErrors(1);
     model.say(EDITOR);
     await second.quickFixes('patient_editor.txt');
