@@ -299,7 +299,7 @@ MUTANTS = [
     Mutant("success said with the record still there", _drop_errors_swallowed, "error"),
     # others
     Mutant("no lock on the map", _no_lock("locked"), "foreign", writer="generate for the same slot"),
-    Mutant("no lock on the record", _no_lock("load"), "foreign", writer="recover"),
+    Mutant("no lock on the record", _no_lock("load"), "foreign", writer="generate for the same slot"),
     Mutant("no compare before the rename", _no_compare, "foreign", NO_EXCHANGE, writer="another goal, rename"),
     Mutant(
         "what the exchange displaced not looked at", _displaced_not_looked_at, "foreign", writer="another goal, rename"
