@@ -176,7 +176,7 @@ class Jobs:
             settings=settings,
             local=self.local_model() if not settings.is_configured else None,
             reporter=reporter,
-            neighbours=Neighbours(library.goal_map.snapshot(), library.library, session.reader(library)),
+            neighbours=Neighbours(session.map_to_be(library), library.library, session.reader(library)),
             through_buffer=through_buffer,
             review=partial(self._review, request) if session.settings.generation.review else None,
         )

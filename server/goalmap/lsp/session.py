@@ -19,6 +19,7 @@ from goalmap.core.library import Library
 from goalmap.core.naming import COMPONENTS, MAP_NAME
 from goalmap.core.problems import Problems, find_problems, users_of
 from goalmap.core.text import Encoding, split_lines
+from goalmap.core.usage import Usage
 from goalmap.files import loader as disk
 from goalmap.files import recovery
 from goalmap.files.recovery import Pending
@@ -47,7 +48,29 @@ class OpenLibrary:
     findings_of_disk: list[Finding] = field(default_factory=list)
     disk_stamp: tuple[int, ...] | None = None
     looked_s: float = 0.0
+    # Whether what is known of the components' contents can still be true; only new names need a look then.
     examined: bool = False
+    _usage: Usage | None = None
+
+    def read_anew(self, goal_map: GoalMap) -> None:
+        """Take over another reading of the map, and find its problems."""
+        self.goal_map = goal_map
+        self.problems = find_problems(goal_map, self.library)
+        self._usage = None
+
+    def replace_lines(self, first: int, end: int, lines: list[str]) -> None:
+        """Follow an edit of the map, at the cost of the edit."""
+        self.goal_map, change = self.goal_map.replace_lines(first, end, lines)
+        self.problems = self.problems.after(self.goal_map, change, self.library)
+        if self._usage is not None and not self._usage.follow(self.goal_map, change):
+            self._usage = None
+
+    @property
+    def usage(self) -> Usage:
+        """Which components the map names; counted when it is first asked for, and again after changes of structure."""
+        if self._usage is None:
+            self._usage = Usage(self.goal_map)
+        return self._usage
 
     @property
     def root(self) -> str:
@@ -203,9 +226,8 @@ class Session(Hooks):
                 self._component_changed(owner)
             return
         for first, end, lines in document.changes(content_changes, self.encoding):
-            library.goal_map, change = library.goal_map.replace_lines(first, end, lines)
+            library.replace_lines(first, end, lines)
             document.lines = library.goal_map.lines
-            library.problems = library.problems.after(library.goal_map, change, library.library)
         self._map_changed(library)
 
     def on_close(self, uri: str) -> None:
@@ -250,8 +272,7 @@ class Session(Hooks):
             library.document = document
             library.findings_of_disk = []
             if library.goal_map.lines != document.lines:
-                library.goal_map = maps.parse_lines(document.lines)
-                library.problems = find_problems(library.goal_map, library.library)
+                library.read_anew(maps.parse_lines(document.lines))
             document.lines = library.goal_map.lines
         self.look(library)
         self._map_changed(library)
@@ -339,8 +360,8 @@ class Session(Hooks):
         goal_map = goal_map or maps.parse("")
         if findings == library.findings_of_disk and goal_map.lines == library.goal_map.lines:
             return False
-        library.goal_map, library.findings_of_disk = goal_map, findings
-        library.problems = find_problems(library.goal_map, library.library)
+        library.findings_of_disk = findings
+        library.read_anew(goal_map)
         return True
 
     # -- reading -------------------------------------------------------------------------------------------------------
@@ -379,6 +400,15 @@ class Session(Hooks):
         if document.path is None or document.version == document.overtaken_version:
             return False
         return self.disk_text(document.path) != document.text
+
+    def map_to_be(self, library: OpenLibrary) -> GoalMap:
+        """Return the map as the editor has it, or is about to have it where it has yet to reload what we wrote."""
+        document = library.document
+        if document is not None and document.version == document.overtaken_version:
+            text = self.disk_text(library.map_path)
+            if text is not None:
+                return maps.parse(text)
+        return library.goal_map.snapshot()
 
     # -- requests ------------------------------------------------------------------------------------------------------
     def library_at(self, uri: str) -> OpenLibrary | None:
