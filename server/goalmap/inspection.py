@@ -14,22 +14,15 @@ from goalmap.core.edits import EditError, find_reference
 from goalmap.core.goal_map import Goal, GoalMap, parse
 from goalmap.core.library import Library
 from goalmap.core.naming import MAP_NAME, TEMPLATE_SLOT
-from goalmap.core.problems import (
-    SEVERITIES,
-    Problem,
-    Severity,
-    find_problems,
-    unused_components,
-    unused_problem,
-    used_components,
-)
+from goalmap.core.problems import SEVERITIES, Problem, Severity, find_problems
 from goalmap.core.text import Span, split_lines, visible
+from goalmap.core.usage import Usage, unused_components, unused_problem, used_components
 from goalmap.files.loader import MAX_MAP_BYTES, LibraryLoader, Unreadable, read_bytes, read_component
 
 if TYPE_CHECKING:
     from goalmap.files.recovery import Pending  # its module is loaded where a journal has records
 
-_START = Span(0, 0, 0)
+START = Span(0, 0, 0)
 
 
 class Finding(NamedTuple):
@@ -55,15 +48,16 @@ def inspect(
     `read` gives the text of a component by its path in the library. `max_tokens` of 0 sets prompts no limit.
     """
     library = loader.load()
-    library = loader.examine(used_components(goal_map, library))
+    usage = Usage(goal_map)
+    library = loader.examine(used_components(usage, library))
     found = [Finding(MAP_NAME, span, problem) for span, problem in find_problems(goal_map, library)]
     found += interrupted_findings(goal_map, pending)
     if max_tokens and severities["prompt.over-budget"] != "off":
         found += over_budget_findings(goal_map.goals, library, read, max_tokens)
-    if library.folder(TEMPLATE_SLOT) in library.folders:
+    if usage.has_templates:
         found += template_findings(goal_map.goals_with(TEMPLATE_SLOT), library, read)
     if severities["component.unused"] != "off":
-        found += unused_findings(goal_map, library)
+        found += [unused_finding(path) for path in unused_components(usage, library)]
     return sorted((finding for finding in found if severities[finding.problem.code] != "off"), key=_order)
 
 
@@ -93,7 +87,7 @@ def read_map(path: str) -> tuple[GoalMap | None, list[Finding]]:
         data = read_bytes(path, limit_bytes=MAX_MAP_BYTES)
     except Unreadable as error:
         message = f"{MAP_NAME} {error.reason}"
-        return None, [Finding(MAP_NAME, _START, Problem("map.structure", 0, 0, message))]
+        return None, [Finding(MAP_NAME, START, Problem("map.structure", 0, 0, message))]
     try:
         return parse(data.decode("utf-8")), []
     except UnicodeDecodeError as error:
@@ -104,10 +98,9 @@ def read_map(path: str) -> tuple[GoalMap | None, list[Finding]]:
         return parse(data.decode("utf-8", "replace")), [Finding(MAP_NAME, span, problem)]
 
 
-def unused_findings(goal_map: GoalMap, library: Library) -> Iterator[Finding]:
-    """Yield a finding for each component that no goal names."""
-    for path in unused_components(goal_map, library):
-        yield Finding(path, _START, unused_problem(path))
+def unused_finding(path: str) -> Finding:
+    """Return the finding for a component that no goal names."""
+    return Finding(path, START, unused_problem(path))
 
 
 def template_users(goals: Iterable[Goal], library: Library) -> dict[str, list[Goal]]:
@@ -153,7 +146,7 @@ def interrupted_findings(goal_map: GoalMap, pending: Iterable[Pending]) -> Itera
             continue  # no interruption: somebody is at work
         reference = None
         goal = goal_map.goal(waiting.goal)
-        span = goal.key_span if goal else _START
+        span = goal.key_span if goal else START
         try:
             reference = find_reference(goal_map, waiting.goal, waiting.slot, waiting.index)
         except EditError:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from goalmap.core.goal_map import parse
 from goalmap.core.library import Fault, Folder, Library
-from goalmap.core.problems import find_problems, near_files, unused_components
+from goalmap.core.problems import find_problems, near_files
 from goalmap.core.text import split_lines
 
 
@@ -94,13 +94,6 @@ def test_a_missing_component_is_named_by_its_path_and_has_near_names() -> None:
 def test_the_folder_of_a_plural_slot() -> None:
     only_double = library("components/notess/n.txt")
     assert list(find_problems(parse('{"A": {"notes": "n.txt"}}'), only_double)) == []
-
-
-def test_unused_components() -> None:
-    text = '{"A": {"persona": ["a.txt", "Upper.txt"], "template": "t.md"}}'
-    assert unused_components(parse(text), library("components/personas/a.txt", "components/templates/t.md")) == []
-    assert unused_components(parse(text), library("components/constraints/c.txt")) == ["components/constraints/c.txt"]
-    assert unused_components(parse(text[:-1]), library("components/constraints/c.txt")) == []
 
 
 members = st.dictionaries(

@@ -135,6 +135,7 @@ class Change(NamedTuple):
     old_end: int
     end: int
     outline_kept: bool
+    old_items: list[Items]
 
 
 class GoalMap:
@@ -322,7 +323,7 @@ class GoalMap:
         if kept:
             changed.__dict__["outline"] = outline
         self.__dict__.clear()
-        return changed, Change(first, old_end, first + len(fresh_items), kept)
+        return changed, Change(first, old_end, first + len(fresh_items), kept, old_items)
 
 
 def parse(text: str) -> GoalMap:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, TypeAlias
@@ -26,6 +26,11 @@ class Folder:
 
     path: str
     files: frozenset[str]
+
+    @cached_property
+    def ordered(self) -> tuple[str, ...]:
+        """Its files, sorted."""
+        return tuple(sorted(self.files))
 
     @cached_property
     def plain(self) -> frozenset[str]:
@@ -72,6 +77,11 @@ class Library:
         found = folder.folded.get(same_for_some_systems(file))
         return found if found != file else None
 
+    @cached_property
+    def slots(self) -> dict[str, tuple[frozenset[str], str | None, str | None]]:
+        """What `problems` has found out about slots: it holds as long as the snapshot does."""
+        return {}
+
     @property
     def files(self) -> set[str]:
         """The paths of all components."""
@@ -82,10 +92,9 @@ class Library:
         return sorted(path.removeprefix(f"{COMPONENTS}/") for path in self.folders)
 
 
-def near_names(name: str, candidates: list[str] | frozenset[str], *, limit: int = 3) -> list[str]:
-    """Return the candidates most like `name`, best first; none that is not alike."""
+def near_names(name: str, candidates: Sequence[str], *, limit: int = 3) -> list[str]:
+    """Return the candidates most like `name`, best first, equally good ones as they come; none that is not alike."""
     from rapidfuzz import fuzz, process  # late: 40 ms that a clean map never needs
 
-    # Sorted, so that equally good names come in the same order in every process.
-    found = process.extract(name, sorted(candidates), scorer=fuzz.ratio, limit=limit, score_cutoff=60)
+    found = process.extract(name, candidates, scorer=fuzz.ratio, limit=limit, score_cutoff=60)
     return [choice for choice, _, _ in found]

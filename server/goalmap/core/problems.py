@@ -7,7 +7,7 @@ in an editor or on a terminal is decided elsewhere, once for all codes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from goalmap.core.goal_map import Change, Entry, GoalMap, Reference, is_slot, path_of
@@ -41,6 +41,8 @@ SHOWN_AS_UNNECESSARY: Final = frozenset({"component.unused"})
 SYNTAX_CODES: Final = frozenset({"map.syntax", "map.duplicate-key"})
 
 _MAX_SYNTAX_PROBLEMS_A_LINE: Final = 20
+# Then a list of edits is given up for a new one: nobody who follows them lags so far behind.
+_MAX_EDITED: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +67,31 @@ ByLine: TypeAlias = Mapping[int, tuple[Problem, ...]]
 
 @dataclass(frozen=True)
 class Problems:
-    """All findings in one map against one library. `local` depend on their own goal only, `wide` on the whole map."""
+    """All findings in one map against one library. `local` depend on their own goal only, `wide` on the whole map.
+
+    `edited` are the lines, from the first to before the second, that `after` looked at anew, one edit after the other:
+    as long as it is the same list, the findings of all other lines are what they were.
+    """
 
     local: ByLine
     wide: ByLine
+    edited: list[tuple[int, int]] = field(default_factory=list, compare=False)
+
+    def at(self, line: int) -> tuple[Problem, ...]:
+        """Return the findings in one line, in order of their columns."""
+        found = self.local.get(line, ()) + self.wide.get(line, ())
+        return found if len(found) <= 1 else tuple(sorted(found, key=_by_column))
 
     def lines(self) -> Iterator[tuple[int, tuple[Problem, ...]]]:
         """Yield each line that has findings, in order, with its findings in order of their columns."""
         for line in sorted({*self.local, *self.wide} if self.wide else self.local):
-            found = self.local.get(line, ()) + self.wide.get(line, ())
-            yield line, found if len(found) == 1 else tuple(sorted(found, key=_by_column))
+            yield line, self.at(line)
+
+    def between(self, first_line: int, last_line: int) -> Iterator[tuple[Span, Problem]]:
+        """Yield the findings on these lines."""
+        for line in range(first_line, last_line + 1):
+            for problem in self.at(line):
+                yield Span(line, problem.start, problem.end), problem
 
     def __iter__(self) -> Iterator[tuple[Span, Problem]]:
         for line, found in self.lines():
@@ -93,7 +110,10 @@ class Problems:
         for line in range(first, end):
             local.pop(line, None)
         _Finder(goal_map, library, local).find(first, end)
-        return Problems(local, _wide(goal_map))
+        after = Problems(local, _wide(goal_map), self.edited if len(self.edited) < _MAX_EDITED else [])
+        after.edited.append((first, end))
+        after.edited.extend((line, line + 1) for line in {*self.wide, *after.wide})
+        return after
 
 
 def _by_column(problem: Problem) -> tuple[int, int]:
@@ -130,7 +150,7 @@ class _Finder:
         self.goal_map = goal_map
         self.library = library
         self.local = local
-        self.slots: dict[str, tuple[frozenset[str], str | None, str | None]] = {}
+        self.slots = library.slots
         self._fine = _Fine(self)
         self._found: dict[int, list[Problem]] = {}
 
@@ -190,7 +210,7 @@ class _Finder:
     def is_fine(self, entry: Entry) -> bool:
         """Whether there is nothing to say about a goal, as far as can be told at a glance; most are like that.
 
-        True for goals that have a line for each key, no key twice, and at least one file; each file there and faultless.
+        True for goals that have a line for each key, no key twice, at least one file, and each file there, faultless.
         """
         body = self.goal_map.items[entry.open_line + 1 : entry.close_line]
         fine = self._fine
@@ -377,43 +397,6 @@ class _Fine(dict[str, frozenset[str] | None]):
         return self[key]
 
 
-def referenced_files(goal_map: GoalMap, library: Library) -> dict[str, set[str]]:
-    """Return the names of all files that the map names, by the folder that they are looked up in."""
-    shadowed = goal_map.outline.shadowed
-    of_slot: dict[str, set[str]] = {}
-    hidden = {entry.open_line for entry in goal_map.outline.entries if entry.frame in shadowed}
-    if hidden:
-        for goal in goal_map.goals:
-            for reference in goal.references:
-                of_slot.setdefault(reference.slot, set()).add(reference.file)
-    else:
-        for items in goal_map.items:
-            for item in items:
-                if item[0] == PAIR:
-                    slot, file = item[3], item[7]
-                elif item[0] == STRING:
-                    slot, file = (item[4].key if item[4].kind == "[" else item[5]), item[3]
-                else:
-                    continue
-                if slot in of_slot:
-                    of_slot[slot].add(file)
-                else:
-                    of_slot[slot] = {file}
-    found: dict[str, set[str]] = {}
-    for slot, files in of_slot.items():
-        if isinstance(slot, str):
-            found.setdefault(library.folder(slot), set()).update(files)
-    return found
-
-
-def used_components(goal_map: GoalMap, library: Library) -> list[str]:
-    """Return the paths of components that are there and that some goal names, sorted."""
-    named = referenced_files(goal_map, library)
-    return sorted(
-        f"{path}/{file}" for path, folder in library.folders.items() for file in folder.files & named.get(path, set())
-    )
-
-
 def users_of(goal_map: GoalMap, library: Library, path: str) -> list[Reference]:
     """Return the references that name the component at `path`, in map order.
 
@@ -449,27 +432,9 @@ def names_with(goal_map: GoalMap, prefix: str) -> set[str]:
     }
 
 
-def unused_components(goal_map: GoalMap, library: Library) -> list[str]:
-    """Return the paths of components that no goal names, sorted.
-
-    A map whose text is broken names fewer than it means to: then none is called unused.
-    """
-    if next(goal_map.syntax_problems(), None) is not None:
-        return []
-    named = referenced_files(goal_map, library)
-    return sorted(
-        f"{path}/{file}" for path, folder in library.folders.items() for file in folder.files - named.get(path, set())
-    )
-
-
-def unused_problem(path: str) -> Problem:
-    """Return the finding for a component that no goal names; it stands at the start of that file."""
-    return Problem("component.unused", 0, 0, f"No goal names {visible(path)}", target=path)
-
-
 def near_files(problem: Problem, library: Library, *, limit: int = 3) -> list[str]:
     """Return the names of components that a reference may have meant, best first."""
     if problem.reference is None or not problem.reference.file:
         return []
     folder = library.folders.get(library.folder(problem.reference.slot))
-    return near_names(problem.reference.file, folder.files, limit=limit) if folder else []
+    return near_names(problem.reference.file, folder.ordered, limit=limit) if folder else []

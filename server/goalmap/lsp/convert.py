@@ -69,6 +69,12 @@ class Positions:
         """Return the protocol's range of a span."""
         return {"start": self.position(span.line, span.start), "end": self.position(span.line, span.end)}
 
+    def json_range(self, span: Span) -> str:
+        """Return the protocol's range of a span as JSON, for answers that hold thousands of them."""
+        line = self.lines[span.line]
+        start, end = to_units(line, span.start, self.encoding), to_units(line, span.end, self.encoding)
+        return json_range(span.line, start, span.line, end)
+
     def lines_range(self, first: int, last: int) -> Json:
         """Return the range from the start of line `first` to the end of line `last`."""
         end = len(self.lines[last].rstrip("\r\n"))
@@ -78,6 +84,11 @@ class Positions:
         """Return the protocol's TextEdit."""
         start, end = self.position(*edit.start), self.position(*edit.end)
         return {"range": {"start": start, "end": end}, "newText": edit.text}
+
+
+def json_range(start_line: int, start: int, end_line: int, end: int) -> str:
+    """Return a range as JSON; its columns are the protocol's."""
+    return f'{{"start":{{"line":{start_line},"character":{start}}},"end":{{"line":{end_line},"character":{end}}}}}'
 
 
 START_OF_FILE: Json = {"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 0}}

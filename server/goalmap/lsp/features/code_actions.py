@@ -13,8 +13,9 @@ from goalmap.core.edits import Edit, EditError, insert_member, reference_edit, r
 from goalmap.core.goal_map import Goal, Reference
 from goalmap.core.library import near_names
 from goalmap.core.naming import TEMPLATE_SLOT, autogen_file, same_for_some_systems, unsafe_reason, unsafe_slot_reason
-from goalmap.core.problems import Problem, names_with, near_files, unused_problem
+from goalmap.core.problems import Problem, names_with, near_files
 from goalmap.core.text import Span, visible
+from goalmap.core.usage import unused_problem
 from goalmap.lsp.convert import START_OF_FILE, Positions
 from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import OpenLibrary, Session
@@ -55,7 +56,7 @@ def code_actions(session: Session, params: Json) -> Any:
     fixes = _Fixes(session, library, positions)
     found: list[Json] = []
     if _wanted("quickfix", only):
-        for span, problem in library.problems:
+        for span, problem in library.problems.between(first[0], last[0]):
             if (span.line, span.start) <= last and (span.line, span.end) >= first:
                 found += fixes.of(span, problem)
         found += fixes.of_interrupted(first[0], last[0])
@@ -250,7 +251,7 @@ class _Fixes:
     def all_safe(self) -> list[Edit]:
         """Return the edits for all findings that have one obvious fix: another spelling, and a file named twice."""
         edits: list[Edit] = []
-        for _, problem in self.library.problems:
+        for problem in (problem for _, found in self.library.problems.lines() for problem in found):
             if problem.code == "component.case-mismatch" and problem.reference and problem.target:
                 name = self.file_of(problem.reference, problem.target)
                 edits.append(reference_edit(self.library.goal_map, problem.reference, name))

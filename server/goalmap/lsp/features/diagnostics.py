@@ -1,7 +1,8 @@
 """Diagnostics: what is wrong with a map at once, what is wrong with files as soon as there is time.
 
-The findings in a map are kept by line, and so are their JSON texts, so that an edit costs what it changed and the bytes
-that must be sent. What depends on the content of other files follows when the input has been quiet for a moment.
+The findings in a map are kept by line, and so are their JSON texts (`_MapTexts`), so that an edit costs what it changed
+and the bytes that must be sent. What depends on other files follows when the input has been quiet for a moment: only
+files that are newly named are looked into, unless something may have changed them all (`OpenLibrary.examined`).
 Clients that pull are answered; the others, and files that are not open, are pushed to, when something changed.
 """
 
@@ -10,9 +11,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Iterator
+import time
+from bisect import bisect_left
+from collections.abc import Iterable
 from functools import cache, partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from goalmap import inspection
 from goalmap.core.naming import MAP_NAME, TEMPLATE_SLOT
@@ -20,20 +23,29 @@ from goalmap.core.problems import (
     SHOWN_AS_UNNECESSARY,
     SYNTAX_CODES,
     Problem,
+    Problems,
+    Severity,
     near_files,
-    used_components,
 )
 from goalmap.core.text import Span
+from goalmap.core.usage import Usage, unused_components, used_components
 from goalmap.lsp.convert import START_OF_FILE, Positions, to_path, to_uri
 from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import OpenLibrary, Session
+
+if TYPE_CHECKING:
+    from goalmap.core.library import Library
+    from goalmap.settings import Settings
 
 _SEVERITY_NUMBERS: Final = {"error": 1, "warning": 2, "information": 3, "hint": 4}
 _UNNECESSARY: Final = 1
 # Near names cost a search through a folder each: enough for what a person looks at, not for a broken checkout.
 _MAX_NEAR: Final = 20
 _QUIET_S: Final = 0.2
-_FILES_AT_ONCE: Final = 200
+_FILES_AT_ONCE: Final = 100
+
+# ASCII only, as everywhere on the wire: see protocol.encode.
+_json: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def register(server: GoalmapServer, session: Session) -> Publisher:
@@ -72,13 +84,11 @@ class Publisher:
         self.session = session
         self._sent: dict[str, bytes] = {}
         self._results: dict[str, tuple[int, bytes]] = {}
-        self._lines: dict[str, dict[int, tuple[tuple[Problem, ...], str]]] = {}
-        # A setting may change how each finding looks, though none of them changes.
-        session.settings_listeners.append(self._lines.clear)
-        # What other files make of a library: findings in its map, and in its other files by their absolute path.
-        self._late: dict[str, list[inspection.Finding]] = {}
-        self._others: dict[str, dict[str, list[inspection.Finding]]] = {}
-        self._settling: dict[str, asyncio.Future[Any]] = {}
+        self._maps: dict[str, _MapTexts] = {}
+        self._around: dict[str, _Around] = {}
+        # When a library's files are to be looked into, unless it is put off again; and those for which a task waits.
+        self._quiet_at_s: dict[str, float] = {}
+        self._settling: set[str] = set()
 
     # -- telling -------------------------------------------------------------------------------------------------------
     @property
@@ -112,7 +122,9 @@ class Publisher:
 
     def forget(self, library: OpenLibrary) -> None:
         """Take back all that was said of a library that is no longer part of the workspace."""
-        for path in [library.map_path, *self._others.pop(library.map_path, ())]:
+        self._maps.pop(library.map_path, None)
+        around = self._around.pop(library.map_path, _Around())
+        for path in [library.map_path, *map(library.full, around.paths())]:
             if self._sent.pop(path, b"[]") != b"[]":
                 self.session.server.notify("textDocument/publishDiagnostics", {"uri": to_uri(path), "diagnostics": []})
 
@@ -127,25 +139,32 @@ class Publisher:
     # -- files that take longer ----------------------------------------------------------------------------------------
     def settle_soon(self, library: OpenLibrary) -> None:
         """Look into the library's files once the input has been quiet for a moment."""
-        running = self._settling.get(library.map_path)
-        if running is not None:
-            running.cancel()
-        work = self._settle(library)
-        self._settling[library.map_path] = self.session.server.protocol.run_in_background(work, "diagnostics")
+        key = library.map_path
+        self._quiet_at_s[key] = time.monotonic() + _QUIET_S
+        if key not in self._settling:
+            self._settling.add(key)
+            self.session.server.protocol.run_in_background(self._settle(library), "diagnostics")
 
     async def _settle(self, library: OpenLibrary) -> None:
-        await asyncio.sleep(_QUIET_S)
-        await self._examine(library)
+        key = library.map_path
+        around = self._around.setdefault(key, _Around())
+        try:
+            await self._until_quiet(key)
+            around.follow(library)
+            while around.unseen:
+                batch = around.unseen[-_FILES_AT_ONCE:]
+                library.loader.examine(path for path in batch if library.full(path) not in self.session.documents)
+                del around.unseen[-len(batch) :]
+                await asyncio.sleep(0)  # requests are answered in between
+                await self._until_quiet(key)
+                around.follow(library)
+        finally:
+            self._settling.discard(key)
         self.settle_now(library)
 
-    async def _examine(self, library: OpenLibrary) -> None:
-        """Look into every component that the map names, a few at a time so that requests are answered in between."""
-        session = self.session
-        paths = used_components(library.goal_map, library.library)
-        paths = [path for path in paths if library.full(path) not in session.documents]
-        for start in range(0, len(paths), _FILES_AT_ONCE):
-            library.loader.examine(paths[start : start + _FILES_AT_ONCE])
-            await asyncio.sleep(0)
+    async def _until_quiet(self, key: str) -> None:
+        while (left_s := self._quiet_at_s[key] - time.monotonic()) > 0:  # noqa: ASYNC110 - time passes, nothing happens
+            await asyncio.sleep(left_s)
 
     def settle_now(self, library: OpenLibrary) -> None:
         """Work out and send what the library's other files say, from what is known of them."""
@@ -155,26 +174,25 @@ class Publisher:
         settings = session.settings
         severities = settings.severities
         read = session.reader(library)
+        around = self._around.setdefault(library.map_path, _Around())
+        around.follow(library)
         late = list(inspection.interrupted_findings(library.goal_map, session.pending(library)))
         if settings.prompt.max_tokens and severities["prompt.over-budget"] != "off":
             maximum = settings.prompt.max_tokens
             late += inspection.over_budget_findings(library.goal_map.goals, library.library, read, maximum)
-        templated = library.goal_map.goals_with(TEMPLATE_SLOT)
-        others = list(inspection.template_findings(templated, library.library, read))
-        if severities["component.unused"] != "off":
-            others += inspection.unused_findings(library.goal_map, library.library)
-        self._late[library.map_path] = late
-        before = self._others.get(library.map_path, {})
-        now: dict[str, list[inspection.Finding]] = {}
-        for finding in others:
-            now.setdefault(library.full(finding.path), []).append(finding)
-        self._others[library.map_path] = now
-        stale = [path for path in {**before, **now} if before.get(path) != now.get(path)]
+        around.late = late
+        templates: dict[str, list[inspection.Finding]] = {}
+        if library.usage.has_templates:
+            templated = library.goal_map.goals_with(TEMPLATE_SLOT)
+            for finding in inspection.template_findings(templated, library.library, read):
+                templates.setdefault(finding.path, []).append(finding)
+        unused = around.unused if severities["component.unused"] != "off" else set[str]()
+        stale = around.tell(templates, unused)
         map_items = self._results.get(library.map_path, (0, b""))[1]
         self.push(library, library.map_path)
         for path in sorted(stale):
-            self.push(library, path)
-        open_and_stale = [path for path in stale if path in session.documents]
+            self.push(library, library.full(path))
+        open_and_stale = any(library.full(path) in session.documents for path in stale)
         if self.client_pulls and (open_and_stale or self.items_of(library, library.map_path) != map_items):
             self.refresh()
 
@@ -186,64 +204,43 @@ class Publisher:
     # -- as JSON -------------------------------------------------------------------------------------------------------
     def items_of(self, library: OpenLibrary, path: str) -> bytes:
         """Return the diagnostics of a file of `library` as a JSON list."""
+        around = self._around.get(library.map_path)
         if path == library.map_path:
-            return self._map_items(library)
-        findings = self._others.get(library.map_path, {}).get(path, [])
-        lines = self.session.lines_of(library, findings[0].path) if findings else [""]
-        texts = [self._one(library, lines, span, problem) for _, span, problem in findings if span.line < len(lines)]
-        return f"[{','.join(filter(None, texts))}]".encode()
+            lines, findings = library.goal_map.lines, [*library.findings_of_disk, *(around.late if around else ())]
+            texts = self._map_texts(library)
+        else:
+            relative = library.relative(path)
+            findings = around.findings(relative) if around and relative else []
+            # Its start is the same place in every file: none needs to be read for that.
+            elsewhere = any(span != inspection.START for _, span, _ in findings)
+            lines = self.session.lines_of(library, findings[0].path) if elsewhere else [""]
+            texts = []
+        late = [self._one(library, lines, span, problem) for _, span, problem in findings if span.line < len(lines)]
+        return b"[%b]" % b",".join([*texts, *filter(None, late)])
 
-    def _map_items(self, library: OpenLibrary) -> bytes:
-        known = self._lines.setdefault(library.map_path, {})
-        fresh: dict[int, tuple[tuple[Problem, ...], str]] = {}
-        texts: list[str] = []
+    def _map_texts(self, library: OpenLibrary) -> list[bytes]:
+        known = self._maps.setdefault(library.map_path, _MapTexts())
         near = _Near(library)
-        for line, found in library.problems.lines():
-            cached = known.get(line)
-            if cached is None or cached[0] is not found:
-                cached = found, ",".join(self._line(library, line, found, near))
-            fresh[line] = cached
-            if cached[1]:
-                texts.append(cached[1])
-        self._lines[library.map_path] = fresh
-        lines = library.goal_map.lines
-        for _, span, problem in [*library.findings_of_disk, *self._late.get(library.map_path, ())]:
-            if span.line < len(lines):
-                text = self._one(library, lines, span, problem)
-                if text:
-                    texts.append(text)
-        return f"[{','.join(texts)}]".encode()
-
-    def _line(self, library: OpenLibrary, line: int, found: tuple[Problem, ...], near: _Near) -> Iterator[str]:
-        lines = library.goal_map.lines
-        for problem in found:
-            text = self._one(library, lines, Span(line, problem.start, problem.end), problem, near)
-            if text:
-                yield text
+        for line in known.stale(library.problems, self.session.settings):
+            problems = library.problems.at(line)
+            spans = [Span(line, problem.start, problem.end) for problem in problems]
+            lines = library.goal_map.lines
+            one = (self._one(library, lines, *found, near) for found in zip(spans, problems, strict=True))
+            known.put(line, b",".join(filter(None, one)))
+        return known.texts
 
     def _one(
         self, library: OpenLibrary, lines: list[str], span: Span, problem: Problem, near: _Near | None = None
-    ) -> str:
+    ) -> bytes:
         """Return one Diagnostic as JSON; empty where a setting turns it off."""
-        settings = self.session.settings
-        severity = settings.severities[problem.code]
+        severity = self.session.settings.severities[problem.code]
         if severity == "off" or (self.session.syntax_is_shown_elsewhere and problem.code in SYNTAX_CODES):
-            return ""
-        positions = Positions(lines, self.session.encoding)
-        diagnostic: dict[str, Any] = {
-            "range": positions.range(span),
-            "severity": _SEVERITY_NUMBERS[severity],
-            "code": problem.code,
-            "codeDescription": {"href": documentation(problem.code)},
-            "source": "goalmap",
-            "message": problem.message,
-        }
-        if problem.code in SHOWN_AS_UNNECESSARY:
-            diagnostic["tags"] = [_UNNECESSARY]
+            return b""
+        range_ = Positions(lines, self.session.encoding).json_range(span)
         related = self._related(library, problem, near)
-        if related:
-            diagnostic["relatedInformation"] = related
-        return json.dumps(diagnostic, separators=(",", ":"))
+        shown = f',"relatedInformation":{_json(related)}' if related else ""
+        text = f'{{"range":{range_},{_about(problem.code, severity)},"message":{_json(problem.message)}{shown}}}'
+        return text.encode("ascii")
 
     def _related(self, library: OpenLibrary, problem: Problem, near: _Near | None) -> list[dict[str, Any]]:
         if not self.session.server.client_capability("textDocument.publishDiagnostics.relatedInformation"):
@@ -264,6 +261,106 @@ class Publisher:
         ]
 
 
+class _MapTexts:
+    """The findings of a map as JSON, line by line: an edit makes only those anew that it touched.
+
+    `texts` are those of the lines that have findings to show, in order.
+    """
+
+    def __init__(self) -> None:
+        self.texts: list[bytes] = []
+        self._lines: list[int] = []
+        self._edited: list[tuple[int, int]] | None = None
+        self._seen = 0
+        self._settings: Settings | None = None
+
+    def stale(self, problems: Problems, settings: Settings) -> Iterable[int]:
+        """Return the lines that must be `put` now, in order where all must be."""
+        edited, seen = problems.edited, self._seen
+        self._seen = len(edited)
+        if edited is self._edited and settings is self._settings:
+            return [line for first, end in edited[seen:] for line in range(first, end)]
+        self._edited, self._settings = edited, settings
+        self.texts.clear()
+        self._lines.clear()
+        return sorted({*problems.local, *problems.wide})
+
+    def put(self, line: int, text: bytes) -> None:
+        """Keep the findings of one line; without any, `text` is empty."""
+        at = bisect_left(self._lines, line)
+        there = slice(at, at + (at < len(self._lines) and self._lines[at] == line))
+        self._lines[there] = [line] if text else []
+        self.texts[there] = [text] if text else []
+
+
+class _Around:
+    """What a library's files say about each other, and what of that the client was told.
+
+    `unseen` are components to look into, the next ones last. `late` are findings in the map that depend on other files,
+    `unused` the components that no goal names.
+    """
+
+    def __init__(self) -> None:
+        self.unseen: list[str] = []
+        self.late: list[inspection.Finding] = []
+        self.unused: set[str] = set()
+        self._templates: dict[str, list[inspection.Finding]] = {}
+        self._told: set[str] = set()
+        self._usage: Usage | None = None
+        self._library: Library | None = None
+        self._named: set[str] = set()
+
+    def follow(self, library: OpenLibrary) -> None:
+        """Take in what happened since the last time, at the cost of that if it was edits, of the library otherwise."""
+        usage, files = library.usage, library.library
+        flipped, usage.flipped = usage.flipped, set()
+        if not library.examined:
+            library.examined = True
+            self._usage = None
+            self._named = set()
+        if usage is not self._usage or files is not self._library:
+            named = set(used_components(usage, files))
+            self.unseen = [*sorted(named - self._named, reverse=True), *self.unseen]
+            self._named |= named
+            self.unused = set(unused_components(usage, files))
+        else:
+            self._flip(usage, files, flipped)
+        # A map that is broken just now says nothing of what it names: all is worked out when it is whole again.
+        self._usage, self._library = (usage if usage.is_whole else None), files
+
+    def _flip(self, usage: Usage, files: Library, flipped: set[tuple[str, str]]) -> None:
+        for slot, file in flipped:
+            if not files.has(slot, file):
+                continue
+            path = files.path(slot, file)
+            if usage.names(files.folder(slot), file, files):
+                self.unused.discard(path)
+                if path not in self._named:
+                    self._named.add(path)
+                    self.unseen.append(path)
+            else:
+                self.unused.add(path)
+        if not usage.is_whole:
+            self.unused.clear()
+
+    def tell(self, templates: dict[str, list[inspection.Finding]], unused: set[str]) -> set[str]:
+        """Take over what is to be shown; return the paths of the files about which something else was said before."""
+        before, self._templates = self._templates, templates
+        stale = {path for path in {**before, **templates} if before.get(path) != templates.get(path)}
+        stale |= self._told ^ unused
+        self._told = set(unused)
+        return stale
+
+    def findings(self, path: str) -> list[inspection.Finding]:
+        """Return what was told about a file of the library."""
+        found = self._templates.get(path, [])
+        return [*found, inspection.unused_finding(path)] if path in self._told else found
+
+    def paths(self) -> set[str]:
+        """Return the files about which something was told."""
+        return {*self._templates, *self._told}
+
+
 class _Near:
     """Near names for as many findings as a person looks at."""
 
@@ -276,6 +373,20 @@ class _Near:
             return []
         self._left -= 1
         return near_files(problem, self._library.library)
+
+
+@cache
+def _about(code: str, severity: Severity) -> str:
+    """Return those members of a Diagnostic, as JSON, that are the same for all with a code."""
+    members: dict[str, Any] = {
+        "severity": _SEVERITY_NUMBERS[severity],
+        "code": code,
+        "codeDescription": {"href": documentation(code)},
+        "source": "goalmap",
+    }
+    if code in SHOWN_AS_UNNECESSARY:
+        members["tags"] = [_UNNECESSARY]
+    return _json(members)[1:-1]
 
 
 @cache
