@@ -62,6 +62,7 @@ vsix: .venv/.dev ## the extension's package, with the server in it
 .PHONY: faults
 faults: .venv/.dev ## the commit protocol, broken everywhere, and every seeded fault of it
 	$(BIN)/python tests/files/faults/run.py --full
+	$(BIN)/python tests/files/faults/crowd.py
 
 .PHONY: fuzz
 fuzz: .venv/.dev ## two minutes of random messages, right and wrong

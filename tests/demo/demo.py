@@ -87,9 +87,7 @@ async def flow(library: Path) -> None:
     show(checked.stdout + checked.stderr)
     if checked.returncode or code or before.count("\n") != after.count("\n"):
         sys.exit("The demo did not end as it should: please report this.")
-    print(
-        f"\n{paint('1;32', 'That was the whole flow.')} Your own library: goalmap check PATH, or open it in your editor."
-    )
+    print(f"\n{paint('1;32', 'That was the whole flow.')} For a library of yours: goalmap check PATH")
 
 
 async def converse(client: LspClient, library: Path, map_path: Path) -> None:
