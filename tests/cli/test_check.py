@@ -282,7 +282,7 @@ def test_truncated_at_every_byte(folder: Path, write: Any, capsys: pytest.Captur
 
 
 def test_random_bytes(goalmap: Any, library: Path) -> None:
-    source = random.Random(7)  # noqa: S311 - the same bytes every time
+    source = random.Random(7)
     data = bytearray((library / "goal_map.json").read_bytes())
     for _ in range(20):
         for _ in range(5):

@@ -13,7 +13,9 @@ FILES = {
     "components/personas/p.txt": "You are P.\n\n",
     "components/constraints/c.txt": "No {{ guessing }}.\n",
     "components/constraints/d.txt": "Cite.\nTwice.\n",
-    "components/templates/t.md": "{# head #}{{ title }}: {{ persona }}\n{% for c in slots.constraints %}- {{ c }}\n{% endfor %}\n",
+    "components/templates/t.md": (
+        "{# head #}{{ title }}: {{ persona }}\n{% for c in slots.constraints %}- {{ c }}\n{% endfor %}\n"
+    ),
     "components/templates/bad.md": "{{ persona }}\n{{ nobody }}\n",
     "components/templates/broken.md": "a\n{% for %}\n",
 }

@@ -34,7 +34,7 @@ def test_a_set_reference_changes_one_string_and_no_other_byte(
     layout: Any,
     ascii_only: bool,
     mark: bool,
-    data: Any,  # noqa: FBT001
+    data: Any,
 ) -> None:
     indent, line_end = layout
     text = json.dumps(value, indent=indent, ensure_ascii=ascii_only).replace("\n", line_end)

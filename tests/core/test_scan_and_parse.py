@@ -122,7 +122,7 @@ def test_line_separators_of_unicode_do_not_end_lines() -> None:
     assert [r.span.line for r in goal_map.references()] == [0, 1]
 
 
-# -- agreement with the standard library ---------------------------------------------------------------------------------
+# -- agreement with the standard library
 def is_strict_json(text: str) -> bool:
     def refuse(name: str) -> Any:
         raise ValueError(name)
@@ -143,7 +143,7 @@ layouts = st.sampled_from([None, 0, 2, "\t"])
 
 
 @given(values, layouts, st.booleans())
-def test_valid_json_has_no_syntax_problem(value: Any, indent: Any, ascii_only: bool) -> None:  # noqa: FBT001
+def test_valid_json_has_no_syntax_problem(value: Any, indent: Any, ascii_only: bool) -> None:
     text = json.dumps(value, indent=indent, ensure_ascii=ascii_only)
     assert list(parse(text).syntax_problems()) == []
 
