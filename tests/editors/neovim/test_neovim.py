@@ -236,6 +236,19 @@ def test_the_preview_follows_every_edit(scene: Scene, tmp_path: Path) -> None:
         assert scene.map_text() == MAP
 
 
+def test_the_lenses_lead_to_the_preview_and_to_the_users(scene: Scene, tmp_path: Path) -> None:
+    run = "vim.lsp.codelens.refresh({ bufnr = 0 }); return #vim.lsp.codelens.get(0)"
+    with editing(scene, tmp_path) as nvim:
+        nvim.until(lambda: nvim.lua(run) == 1, "no lens came")
+        nvim.lua("vim.api.nvim_win_set_cursor(0, { 2, 4 }); vim.lsp.codelens.run()")
+        nvim.wait("vim.fn.bufnr('goalmap-prompt://DEBUG') > 0", "the prompt was not shown")
+        nvim.lua(f"vim.cmd.edit('{scene.root}/components/personas/detective.txt')")
+        nvim.until(lambda: nvim.lua(run) == 1, "no lens came in the component")
+        nvim.lua("vim.api.nvim_win_set_cursor(0, { 1, 0 }); vim.lsp.codelens.run()")
+        nvim.wait("#vim.fn.getqflist() == 1", "its user was not listed")
+        assert nvim.lua("return vim.fn.bufname(vim.fn.getqflist()[1].bufnr)").endswith("goal_map.json")
+
+
 def test_other_files_get_no_server(scene: Scene, tmp_path: Path) -> None:
     other = tmp_path / "package.json"
     other.write_text("{}", encoding="utf-8")

@@ -175,6 +175,21 @@ local function show_preview(preview)
   refresh(bufnr, preview)
 end
 
+-- The lens above a goal; `vim.lsp.codelens.run()` is a click on it.
+vim.lsp.commands['goalmap.previewPrompt'] = function(command, context)
+  local client = assert(vim.lsp.get_client_by_id(context.client_id))
+  local target = command.arguments[1]
+  show_preview({ client = client, bufnr = context.bufnr, uri = target.uri, goal = target.goal })
+end
+
+-- The lens in a component: the goals that use it, in the quickfix list.
+vim.lsp.commands['goalmap.showReferences'] = function(command, context)
+  local client = assert(vim.lsp.get_client_by_id(context.client_id))
+  local items = vim.lsp.util.locations_to_items(command.arguments[3], client.offset_encoding)
+  vim.fn.setqflist({}, ' ', { title = command.title, items = items })
+  vim.cmd('botright copen')
+end
+
 -- Commands ------------------------------------------------------------------------------------------------------------------
 
 --- Stop every generation that is under way.
@@ -267,7 +282,12 @@ function M.config()
     capabilities = {
       experimental = {
         interactiveResolve = { inputTypes = { 'string' } },
-        goalmap = { reloadsCleanFiles = true, showsGenerated = true, livePrompt = true },
+        goalmap = {
+          reloadsCleanFiles = true,
+          showsGenerated = true,
+          livePrompt = true,
+          commands = { 'goalmap.previewPrompt', 'goalmap.showReferences' },
+        },
       },
     },
     handlers = {
