@@ -91,7 +91,8 @@ export class Preview
   }
 
   provideCodeLenses(document: vscode.TextDocument): vscode.CodeLens[] {
-    const prompt = this.promptIn(document);
+    // Not only those of the very text that is shown: without lenses for a moment, the lines would jump at each letter.
+    const prompt = this.prompts.get(document.uri.toString());
     return (prompt?.segments ?? []).map((segment) => {
       const { line, character } = placeAt(prompt?.text ?? '', segment.start);
       const start = new vscode.Position(line, character);

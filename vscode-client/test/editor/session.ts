@@ -111,6 +111,8 @@ async function main(): Promise<void> {
   await step('the status item shows the tokens of the goal under the cursor', async () => {
     await map.moveTo('"persona"');
     await bench.status.filter({ hasText: /tokens/ }).waitFor();
+    await map.lens(/2 of 4 components/).waitFor();
+    await map.lens(/prompt · 2 components/).waitFor();
     await picture('squiggle');
   });
 
@@ -181,6 +183,8 @@ async function main(): Promise<void> {
     await map.untilErrors(1);
     assert.equal(await bench.isDirty(MAP), false);
     await bench.editor(generated).untilText('the component is open beside', (text) => text.includes('Reproduce'));
+    await map.lens(/3 of 4 components/).waitFor();
+    await page.locator('.statusbar-item', { hasText: 'Cancelled' }).waitFor({ state: 'hidden' });
     await picture('committed');
     assert.equal(model.requests.at(-1)?.authorization, `Bearer ${KEY}`);
   });
@@ -257,6 +261,8 @@ async function main(): Promise<void> {
       text.includes('Listen. You are a digital detective'),
     );
     assert.doesNotMatch(technical.read('components/personas/digital_detective.txt') ?? '', /Listen/);
+    await shown.lens('digital_detective.txt').waitFor();
+    await shown.lens(generated).waitFor();
     await picture('preview');
   });
 

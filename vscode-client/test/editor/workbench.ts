@@ -306,6 +306,10 @@ export class TextEditor {
     await quickInput.waitFor({ state: 'hidden' });
   }
 
+  lens(text: string | RegExp): Locator {
+    return this.root.locator('.codelens-decoration', { hasText: text });
+  }
+
   get errors(): Locator {
     return this.root.locator('.squiggly-error');
   }
