@@ -242,7 +242,7 @@ class GoalMap:
             elif tag == OPEN and item[3].parent is entry.frame and item[3].key in slots:
                 slots[item[3].key] = replace(slots[item[3].key], is_list=True)
             elif tag == STRING:
-                key, index = _place(item, entry.frame)
+                key, index = place_in(item, entry.frame)
                 if key is not None:
                     put(key, index, item[3], Span(line, item[1], item[2]))
         return Goal(path, entry.key_span, entry.key_span.line, entry.close_line, slots, texts)
@@ -349,7 +349,7 @@ def path_of(frame: Frame) -> GoalPath:
     return tuple(reversed(keys))
 
 
-def _place(item: Item, goal: Frame) -> tuple[str | None, int | None]:
+def place_in(item: Item, goal: Frame) -> tuple[str | None, int | None]:
     """Return the slot and index of a STRING item of `goal`; (None, None) where it is in neither a slot nor its list."""
     frame: Frame = item[4]
     if frame is goal:

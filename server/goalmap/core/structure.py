@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from goalmap.core.edits import Place
-from goalmap.core.goal_map import GoalMap, GoalPath, is_slot
+from goalmap.core.goal_map import GoalMap, GoalPath, is_slot, place_in
 from goalmap.core.scan import CLOSE, KEY, OPEN, PAIR, STRING, Frame
 from goalmap.core.text import Span, without_end
 
@@ -96,6 +96,25 @@ def tree(goal_map: GoalMap) -> list[Node]:
 
 def _width(goal_map: GoalMap, line: int) -> int:
     return len(without_end(goal_map.lines[line]))
+
+
+def named_files(goal_map: GoalMap) -> Iterator[tuple[str, str, Span]]:
+    """Yield the slot, the file name and the place of all references, in map order.
+
+    Other than `GoalMap.references` it makes no goals, and knows nothing of a key that comes twice in its goal.
+    """
+    for entry in goal_map.outline.entries:
+        if entry.frame in goal_map.outline.shadowed:
+            continue
+        for line, item in goal_map.entry_items(entry):
+            tag = item[0]
+            if tag == PAIR:
+                if item[4] is entry.frame and is_slot(item[3]):
+                    yield item[3], item[7], Span(line, item[5], item[6])
+            elif tag == STRING:
+                slot, _ = place_in(item, entry.frame)
+                if slot is not None and is_slot(slot):
+                    yield slot, item[3], Span(line, item[1], item[2])
 
 
 def walk(nodes: list[Node]) -> Iterator[Node]:

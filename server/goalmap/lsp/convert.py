@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
 from goalmap.core.edits import Edit
@@ -70,10 +71,14 @@ class Positions:
         return {"start": self.position(span.line, span.start), "end": self.position(span.line, span.end)}
 
     def json_range(self, span: Span) -> str:
-        """Return the protocol's range of a span as JSON, for answers that hold thousands of them."""
-        line = self.lines[span.line]
-        start, end = to_units(line, span.start, self.encoding), to_units(line, span.end, self.encoding)
-        return json_range(span.line, start, span.line, end)
+        """Return `range` as JSON, for answers that hold thousands of them."""
+        return self.json_between(span.line, span.start, span.line, span.end)
+
+    def json_between(self, start_line: int, start: int, end_line: int, end: int) -> str:
+        """Return the range between two lines and code point columns as JSON."""
+        lines, encoding = self.lines, self.encoding
+        start, end = to_units(lines[start_line], start, encoding), to_units(lines[end_line], end, encoding)
+        return f'{{"start":{{"line":{start_line},"character":{start}}},"end":{{"line":{end_line},"character":{end}}}}}'
 
     def lines_range(self, first: int, last: int) -> Json:
         """Return the range from the start of line `first` to the end of line `last`."""
@@ -86,9 +91,7 @@ class Positions:
         return {"range": {"start": start, "end": end}, "newText": edit.text}
 
 
-def json_range(start_line: int, start: int, end_line: int, end: int) -> str:
-    """Return a range as JSON; its columns are the protocol's."""
-    return f'{{"start":{{"line":{start_line},"character":{start}}},"end":{{"line":{end_line},"character":{end}}}}}'
-
+# JSON of a string or of anything plain, in ASCII as everything that is sent: see protocol.encode.
+to_json: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 START_OF_FILE: Json = {"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 0}}

@@ -14,7 +14,7 @@ from goalmap.core.goal_map import GoalMap
 from goalmap.core.naming import TEMPLATE_SLOT
 from goalmap.core.tokens import count_tokens
 from goalmap.lsp.client_commands import PREVIEW, SHOW_REFERENCES, has_command
-from goalmap.lsp.convert import START_OF_FILE
+from goalmap.lsp.convert import START_OF_FILE, to_json
 from goalmap.lsp.features.definition import users
 from goalmap.lsp.prompts import prompt_of
 from goalmap.lsp.server import GoalmapServer
@@ -46,12 +46,15 @@ def code_lens(session: Session, params: Json) -> Any:
         return [{"range": START_OF_FILE, "data": {"uri": library.map_uri, "path": path}}]
     positions = session.map_positions(library)
     shadowed = library.goal_map.outline.shadowed
-    lenses = []
-    for number, entry in enumerate(library.goal_map.outline.entries):
-        if entry.frame not in shadowed:
-            data = {"uri": library.map_uri, "number": number, "name": entry.frame.key}
-            lenses.append({"range": positions.range(entry.key_span), "data": data})
-    return lenses
+    uri = to_json(library.map_uri)
+    # As JSON at once: a map has thousands of goals.
+    lenses = [
+        f'{{"range":{positions.json_range(entry.key_span)},'
+        f'"data":{{"uri":{uri},"number":{number},"name":{to_json(entry.frame.key)}}}}}'
+        for number, entry in enumerate(library.goal_map.outline.entries)
+        if entry.frame not in shadowed
+    ]
+    return f"[{','.join(lenses)}]".encode("ascii")
 
 
 def resolve(session: Session, lens: Json) -> Json:

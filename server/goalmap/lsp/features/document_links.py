@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from goalmap.core.text import visible
+from goalmap.lsp.convert import to_json
 from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Session
 
@@ -20,19 +21,23 @@ def register(server: GoalmapServer, session: Session) -> None:
 
 def document_links(session: Session, params: Json) -> Any:
     """Return the links of a map, in its order; None for any other document."""
+    from goalmap.core.structure import named_files  # late: not needed for the first diagnostics
+
     document = session.document(params["textDocument"]["uri"])
     library = session.library_at(params["textDocument"]["uri"]) if document is not None else None
     if library is None or library.document is not document:
         return None
     positions = session.map_positions(library)
-    targets: dict[tuple[str, str], tuple[str, str] | None] = {}
+    # As JSON at once: a map has thousands of links.
+    targets: dict[tuple[str, str], str | None] = {}
     links = []
-    for reference in library.goal_map.references():
-        key = reference.slot, reference.file
+    for slot, file, span in named_files(library.goal_map):
+        key = slot, file
         if key not in targets:
-            path = library.library.path(*key)
-            targets[key] = (library.uri(path), visible(path)) if library.library.has(*key) else None
+            path = library.library.path(slot, file)
+            found = f'"target":{to_json(library.uri(path))},"tooltip":{to_json(visible(path))}'
+            targets[key] = found if library.library.has(slot, file) else None
         target = targets[key]
         if target is not None:
-            links.append({"range": positions.range(reference.span), "target": target[0], "tooltip": target[1]})
-    return links
+            links.append(f'{{"range":{positions.json_range(span)},{target}}}')
+    return f"[{','.join(links)}]".encode("ascii")
