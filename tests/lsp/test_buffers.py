@@ -327,6 +327,34 @@ async def test_a_save_that_comes_before_the_edit_is_confirmed_settles(
     assert scene.map_text() == committed()
 
 
+async def test_a_cancel_that_comes_while_the_edit_is_on_its_way_comes_too_late(
+    scene: Scene, endpoint: Endpoint, start: Start
+) -> None:
+    editor = await start(PLAIN.but(edits="late"))
+    job = await written(editor, endpoint)
+    endpoint.open("writing")
+    await editor.until(lambda: bool(editor.asked))
+    assert await editor.execute("goalmap.cancelGeneration", {"job": job})
+    editor.announce()
+    assert (await editor.outcome(job))["outcome"] == "pending-save"
+    editor.save()
+    await editor.until(lambda: scene.records() == [])
+    assert scene.map_text() == committed()
+
+
+async def test_a_message_that_nobody_answers_holds_nothing_up(scene: Scene, endpoint: Endpoint, start: Start) -> None:
+    editor = await start(PLAIN.but(leaves_messages=True))
+    job = await written(editor, endpoint)
+    endpoint.open("writing")
+    await editor.outcome(job)
+    await editor.client.notification("window/showMessageRequest")
+    assert await editor.execute("goalmap.undo", {"uri": scene.uri, "job": job})
+    assert editor.text == MAP
+    again = await editor.generate()
+    assert again != job
+    assert (await editor.outcome(again))["outcome"] == "pending-save"
+
+
 async def test_saving_and_quitting_at_once_settles(scene: Scene, endpoint: Endpoint, start: Start) -> None:
     editor = await start(PLAIN)
     job = await written(editor, endpoint)

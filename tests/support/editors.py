@@ -39,7 +39,7 @@ class Behaviour:
     versioned: bool = True
     edits: Literal["apply", "late", "lie", "refuse", "fail", "silent"] = "apply"
     asks: bool = True
-    shows_progress: bool = True
+    leaves_messages: bool = False  # one with buttons stays on the screen, and nobody presses any
 
     @property
     def capabilities(self) -> Json:
@@ -51,7 +51,7 @@ class Behaviour:
             experimental["interactiveResolve"] = {"inputTypes": ["string"]}
         return {
             "workspace": {"applyEdit": True, "workspaceEdit": {"documentChanges": self.versioned}},
-            "window": {"workDoneProgress": self.shows_progress},
+            "window": {"workDoneProgress": True, **({"showMessage": {}} if self.leaves_messages else {})},
             "experimental": experimental,
         }
 
@@ -83,7 +83,8 @@ class RawEditor:
         self._unannounced = False
         client.reply_to("window/workDoneProgress/create", lambda _: None)
         client.reply_to("window/showDocument", lambda _: {"success": True})
-        client.reply_to("window/showMessageRequest", lambda _: None)
+        if not behaviour.leaves_messages:
+            client.reply_to("window/showMessageRequest", lambda _: None)
         if behaviour.edits != "silent":
             client.reply_to("workspace/applyEdit", self._apply)
 

@@ -237,13 +237,16 @@ def test_the_preview_follows_every_edit(scene: Scene, tmp_path: Path) -> None:
 
 
 def test_the_lenses_lead_to_the_preview_and_to_the_users(scene: Scene, tmp_path: Path) -> None:
-    run = "vim.lsp.codelens.refresh({ bufnr = 0 }); return #vim.lsp.codelens.get(0)"
+    shown = "#vim.lsp.codelens.get(0) == 1 and vim.lsp.codelens.get(0)[1].command ~= nil"
     with editing(scene, tmp_path) as nvim:
-        nvim.until(lambda: nvim.lua(run) == 1, "no lens came")
+        nvim.lua("vim.lsp.codelens.refresh({ bufnr = 0 })")
+        nvim.wait(shown, "no lens came")
         nvim.lua("vim.api.nvim_win_set_cursor(0, { 2, 4 }); vim.lsp.codelens.run()")
         nvim.wait("vim.fn.bufnr('goalmap-prompt://DEBUG') > 0", "the prompt was not shown")
         nvim.lua(f"vim.cmd.edit('{scene.root}/components/personas/detective.txt')")
-        nvim.until(lambda: nvim.lua(run) == 1, "no lens came in the component")
+        nvim.wait("#vim.lsp.get_clients({ bufnr = 0 }) == 1", "the component has no server")
+        nvim.lua("vim.lsp.codelens.refresh({ bufnr = 0 })")
+        nvim.wait(shown, "no lens came in the component")
         nvim.lua("vim.api.nvim_win_set_cursor(0, { 1, 0 }); vim.lsp.codelens.run()")
         nvim.wait("#vim.fn.getqflist() == 1", "its user was not listed")
         assert nvim.lua("return vim.fn.bufname(vim.fn.getqflist()[1].bufnr)").endswith("goal_map.json")
