@@ -68,6 +68,16 @@ faults: .venv/.dev ## the commit protocol, broken everywhere, and every seeded f
 fuzz: .venv/.dev ## two minutes of random messages, right and wrong
 	GOALMAP_FUZZ_S=120 $(BIN)/python -m pytest --timeout 400 tests/lsp/test_fuzz.py
 
+.PHONY: bench
+bench: .venv/.dev ## measure speed and memory beside other language servers, those that are installed
+	$(BIN)/python tests/bench/bench.py
+
+.PHONY: bench-peers
+bench-peers: .venv/.dev ## install the servers that bench compares with, into .bench
+	@mkdir -p .bench && $(BIN)/python -m venv .bench/venv
+	@.bench/venv/bin/python -m pip --disable-pip-version-check --quiet install rumdl ruff
+	@npm --prefix .bench install --no-audit --no-fund --loglevel=error vscode-langservers-extracted
+
 .PHONY: clean
 clean: ## remove what make made
-	rm -rf .venv dist build vscode-client/node_modules vscode-client/dist
+	rm -rf .venv .bench dist build vscode-client/node_modules vscode-client/dist
