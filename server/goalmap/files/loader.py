@@ -54,6 +54,8 @@ def read_bytes(path: str, *, limit_bytes: int) -> bytes:
             data += chunk
             if len(data) > limit_bytes:
                 raise Unreadable(path, f"is larger than {_size(limit_bytes)}")
+            if len(data) == status.st_size:
+                break  # all that was there when it was opened: no need to ask for more
         return bytes(data)
     except OSError as error:
         if isinstance(error, Unreadable):
@@ -100,6 +102,11 @@ def read_component(root: str, path: str) -> str:
     full = os.path.join(root, path)
     if leaves_library(root, full):
         raise Unreadable(path, "is a link that leaves the library")
+    return _read_inside(full, path)
+
+
+def _read_inside(full: str, path: str) -> str:
+    """Return the text of the component at `full`, which is known to be inside of the library."""
     try:
         return component_text(decode(read_bytes(full, limit_bytes=MAX_COMPONENT_BYTES), path))
     except Unreadable as error:
@@ -264,28 +271,35 @@ class LibraryLoader:
         """
         library = self.load()
         changed = False
+        # A file that is no link itself is where its folder is, and finding out where that is costs more than the rest.
+        is_inside: dict[str, bool] = {}
         for path in paths:
             if path in self._faults:
                 continue
-            full = os.path.join(self.root, path)
+            full = f"{self.root}/{path}"
+            folder = path.rpartition("/")[0]
+            if folder not in is_inside:
+                is_inside[folder] = not leaves_library(self.root, os.path.join(self.root, folder))
             try:
-                status = os.stat(full)
+                status = os.lstat(full)
+                is_link = stat.S_ISLNK(status.st_mode)
+                status = os.stat(full) if is_link else status
             except OSError:
                 changed = self._contents.pop(path, (None, None))[1] is not None or changed
                 continue
             stamp = (status.st_mtime_ns, status.st_size, status.st_ino, status.st_mode)
             known = self._contents.get(path)
             if known is None or known[0] != stamp or time.time_ns() - stamp[0] < RACY_NS:
-                fault = self._examine_file(path)
+                fault = self._examine_file(path, is_inside=is_inside[folder] and not is_link)
                 changed = changed or fault != (known[1] if known else None)
                 self._contents[path] = (stamp, fault)
         if changed:
             self._library = Library(self.root, library.folders, {**self._faults, **self._known_faults(library.folders)})
         return self._library if self._library is not None else library
 
-    def _examine_file(self, path: str) -> Fault | None:
+    def _examine_file(self, path: str, *, is_inside: bool) -> Fault | None:
         try:
-            text = read_component(self.root, path)
+            text = _read_inside(f"{self.root}/{path}", path) if is_inside else read_component(self.root, path)
         except Unreadable as error:
             return Fault("unreadable", error.reason)
         return None if text.strip() else Fault("empty", "is empty")
