@@ -178,12 +178,12 @@ class MapFile:
             # Nobody writes to this file; a file system that says so of it says so of all.
             self._can_see_writers = not self._is_being_written(ready)
             now = self._look()
-            if now is None or not base.is_still(now) or self._is_being_written(self.name):
+            if now is None or not base.is_still(now) or self._is_being_written(self.name) or self._is_touched(now):
                 self.folder.unlink(ready)
                 return False
             if self.folder.exchange(ready, self.name):
                 return self.settle(tx)
-            # No such call here. Whoever writes between the look above and this line loses, and nothing can tell.
+            # No such call here. Whoever writes between the last look and this line loses, and nothing can tell.
             self.folder.replace(ready, self.folder, self.name)
         except FileNotFoundError:  # the map is gone for a moment
             self.settle(tx)
@@ -247,6 +247,13 @@ class MapFile:
             if is_quiet or time.monotonic() > end_s:
                 return data, is_quiet
             time.sleep(_PAUSE_S)
+
+    def _is_touched(self, state: MapState) -> bool:
+        """Whether somebody wrote the map since it was read; reading it again would take longer, and so tell less."""
+        status, then = self.folder.lstat(self.name), state.status
+        return status is None or (
+            (status.st_ino, status.st_size, status.st_mtime_ns) != (then.st_ino, then.st_size, then.st_mtime_ns)
+        )
 
     def _is_being_written(self, name: str) -> bool:
         """Whether a program has the file open to write: what it writes after an exchange would go astray."""

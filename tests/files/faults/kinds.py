@@ -267,7 +267,7 @@ def try_power(point: Point) -> list[str]:
 
 
 # -- other writers
-CALLS_FROM_LOOK_TO_RENAME = 10
+CALLS_FROM_LOOK_TO_RENAME = 3  # for who holds the map open; a write that is done is seen until the rename itself
 _WAIT_S = 0.25  # for another process of ours: it may have to wait for the lock that the stopped one holds
 
 

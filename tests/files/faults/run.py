@@ -85,11 +85,24 @@ def run_kind(kind: str, scenes: list[Scene], *, full: bool, jobs: int) -> tuple[
     """Try a kind of fault; return how many points were tried, and those that violated something."""
     if kind == "power":
         scenes = scenes + [scene for scene in POWER_SCENES if len(scenes) == len(SCENES)]
-    points = [point for scene in scenes for point in points_of(kind, scene, full=full)]
-    if not full:
-        random.Random(11).shuffle(points)
-        points = points[: SAMPLE[kind]]
+    by_scene = [list(points_of(kind, scene, full=full)) for scene in scenes]
+    points = [point for found in by_scene for point in found] if full else sample(by_scene, SAMPLE[kind])
     return len(points), [(point, wrong) for point, wrong in _in_pool(jobs, points) if wrong]
+
+
+def sample(by_scene: list[list[Point]], size: int) -> list[Point]:
+    """Return about `size` points, the same ones every time: as many of each scene, at even distances.
+
+    The distances are even in an order by what the points have beside the call, so that every variant is among them.
+    """
+    scenes = [sorted(points, key=lambda point: (point.extra, point.call)) for points in by_scene if points]
+    each = -(-size // len(scenes))
+    # Rounded down from the middle of each stretch.
+    return [
+        points[(2 * n + 1) * len(points) // (2 * min(each, len(points)))]
+        for points in scenes
+        for n in range(min(each, len(points)))
+    ]
 
 
 # -- mutants
