@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from goalmap.core.naming import COMPONENTS, DEVICE_STARTS, folder_of, same_for_some_systems
 
@@ -94,7 +94,32 @@ class Library:
 
 def near_names(name: str, candidates: Sequence[str], *, limit: int = 3) -> list[str]:
     """Return the candidates most like `name`, best first, equally good ones as they come; none that is not alike."""
+    if len(candidates) <= _FEW:
+        scores = sorted((-_likeness(name, candidate), number) for number, candidate in enumerate(candidates))
+        return [candidates[number] for score, number in scores[:limit] if -score >= _ALIKE]
     from rapidfuzz import fuzz, process  # late: 40 ms that a clean map never needs
 
-    found = process.extract(name, candidates, scorer=fuzz.ratio, limit=limit, score_cutoff=60)
+    found = process.extract(name, candidates, scorer=fuzz.ratio, limit=limit, score_cutoff=_ALIKE)
     return [choice for choice, _, _ in found]
+
+
+# Up to so many, working it out here takes less time than the import of a library that is a hundred times as fast.
+_FEW: Final = 64
+_ALIKE: Final = 60
+
+
+def _likeness(one: str, other: str) -> float:
+    """Return what `rapidfuzz.fuzz.ratio` does: the share, in percent, of both that is in their common subsequence.
+
+    Its length is counted bit by bit: H. Hyyrö, "Bit-parallel LCS-length computation revisited" (2004).
+    """
+    places: dict[str, int] = {}
+    for number, character in enumerate(one):
+        places[character] = places.get(character, 0) | 1 << number
+    everywhere = (1 << len(one)) - 1
+    left = everywhere
+    for character in other:
+        common = left & places.get(character, 0)
+        left = ((left + common) | (left - common)) & everywhere
+    both = len(one) + len(other)
+    return 200 * (len(one) - left.bit_count()) / both if both else 100.0
