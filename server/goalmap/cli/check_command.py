@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 from typing import TYPE_CHECKING, Final, get_args
 
 from goalmap.cli import reports
@@ -68,6 +69,7 @@ def _positive(text: str) -> int:
 def run(options: argparse.Namespace) -> int:
     """Report the findings; return 1 where one is as severe as `--fail-on`."""
     severities: dict[str, Severity] = {**SEVERITIES, **dict(options.severity)}
+    gc.disable()  # a reading is hundreds of thousands of objects without a cycle, and then the process ends
     checked = [_check(map_path, severities, options.max_tokens) for map_path in maps_at(options.path)]
     reports.FORMATS[options.format](checked, severities)
     bar = _RANKS.get(options.fail_on)
