@@ -328,7 +328,7 @@ class _Reporter:
         self._text += text
         self._words = len(self._text.split())
         tail = visible(" ".join(self._text[-2 * _SHOWN_CHARACTERS :].split()))[-_SHOWN_CHARACTERS:]
-        self._progress.report(f"{self._lead}{self._words} words · …{tail}")
+        self._progress.report(f"{self._lead}{self._words} {'word' if self._words == 1 else 'words'} · …{tail}")
 
     def restarted(self) -> None:
         """Start over."""
