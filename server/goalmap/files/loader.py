@@ -269,9 +269,10 @@ class LibraryLoader:
     def examine(self, paths: Iterable[str]) -> Library:
         """Look into the files at `paths` and return the snapshot that knows which are empty or unreadable.
 
-        A file is read again only when its size, time or inode changed. Returns the same object where nothing did.
+        The folders are not listed again: `load` does that. A file is read again only when its size, time or inode
+        changed. Returns the same object where nothing did.
         """
-        library = self.load()
+        library = self._library if self._library is not None else self.load()
         changed = False
         # A file that is no link itself is where its folder is, and finding out where that is costs more than the rest.
         is_inside: dict[str, bool] = {}
