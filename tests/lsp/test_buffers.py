@@ -140,6 +140,30 @@ async def test_the_users_changes_stay_and_a_save_settles(
 
 
 @EVERY
+async def test_a_reference_that_was_just_typed(
+    behaviour: Behaviour, scene: Scene, endpoint: Endpoint, start: Start
+) -> None:
+    """The disk knows nothing of the goal yet: it is in the buffer only, and so is the edit."""
+    editor = await start(behaviour)
+    editor.type("DEBUG", "TRACE")
+    job = await editor.generate(goal=["TRACE"])
+    await endpoint.reached("writing")
+    endpoint.open("writing")
+    if behaviour.edits == "late":
+        await editor.until(lambda: bool(editor.asked))
+        editor.announce()
+    assert (await editor.outcome(job))["outcome"] == "pending-save"
+    assert '"protocol": "autogen_protocol_for_trace.txt"' in editor.text
+    assert scene.map_text() == MAP
+    assert len(scene.records()) == 1
+    editor.save()
+    await editor.until(lambda: scene.records() == [])
+    assert "autogen_protocol_for_trace.txt" in scene.map_text()
+    written_file = scene.generated.with_name("autogen_protocol_for_trace.txt")
+    assert written_file.read_text(encoding="utf-8") == TEXT
+
+
+@EVERY
 async def test_typing_while_the_model_writes(
     behaviour: Behaviour, scene: Scene, endpoint: Endpoint, start: Start
 ) -> None:

@@ -7,6 +7,7 @@ import logging
 import os
 import uuid
 from collections.abc import Coroutine, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -171,6 +172,9 @@ class Jobs:
             before = before_write(session, library)
             return belongs_into_buffer(session, library)
 
+        if belongs_into_buffer(session, library):
+            # What the editor has and the disk lacks may be the very reference that was just typed.
+            request = replace(request, map_text=library.goal_map.text)
         outcome = await generate(
             request,
             settings=settings,

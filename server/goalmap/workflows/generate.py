@@ -180,9 +180,7 @@ class _Run:
             return _cancelled(self.request, kept)
         except ModelError as error:
             kept = await self.worker.do(partial(generation.abandon, park_text=error.kind in _CUT_SHORT))
-            message = f"{error}" + (
-                f" What had been written is kept in {path_in_library(kept, self.request.map_path)}." if kept else ""
-            )
+            message = f"{error}" + (f" What had been written is kept in {kept}." if kept else "")
             is_hopeless = error.kind in _HOPELESS
             return Outcome("failed", message, FAILED, self.request.map_path, is_hopeless=is_hopeless)
         except BaseException:
@@ -297,7 +295,7 @@ def _failure(request: GenerateRequest, error: errors.CommitError, generation: Ge
 def _cancelled(request: GenerateRequest, kept: str | None) -> Outcome:
     message = "Cancelled; the library is as it was."
     if kept:
-        message += f" What had been written is kept in {path_in_library(kept, request.map_path)}."
+        message += f" What had been written is kept in {kept}."
     return Outcome("cancelled", message, INTERRUPTED, request.map_path)
 
 
