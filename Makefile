@@ -63,6 +63,7 @@ vsix: .venv/.dev ## the extension's package, with the server in it
 faults: .venv/.dev ## the commit protocol, broken everywhere, and every seeded fault of it
 	$(BIN)/python tests/files/faults/run.py --full
 	$(BIN)/python tests/files/faults/crowd.py
+	$(BIN)/python tests/files/faults/crowd.py --servers 2 --rounds 3 --slots 100
 
 .PHONY: fuzz
 fuzz: .venv/.dev ## two minutes of random messages, right and wrong
