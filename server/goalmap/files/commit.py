@@ -191,7 +191,15 @@ def _taken_names(folder: Folder) -> set[str]:
 
 def name_taker(taken: set[str], goal_map: GoalMap, folder: str) -> Callable[[str], bool]:
     """Return a test of names for a new component: taken by a file, by its like on another system, or by a reference."""
-    return lambda name: same_for_some_systems(name) in taken or bool(users_of(goal_map, folder, name))
+    return lambda name: (
+        same_for_some_systems(name) in taken
+        or (_may_hold(goal_map.text, name) and bool(users_of(goal_map, folder, name)))
+    )
+
+
+def _may_hold(text: str, name: str) -> bool:
+    """Whether JSON may hold this plain name: as it is, or escaped. Tells most new names at once, under the lock."""
+    return name in text or "\\u" in text
 
 
 def _split(header: Header, file: str) -> tuple[str, str]:

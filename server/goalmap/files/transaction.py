@@ -50,26 +50,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import stat
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from goalmap.core.edits import reference_value
-from goalmap.core.goal_map import parse
 from goalmap.core.naming import (
-    COMPONENTS,
     MAP_NAME,
-    autogen_file,
-    folder_of,
-    same_for_some_systems,
-    unsafe_reason,
-    unsafe_slot_reason,
 )
-from goalmap.files import os_layer, safe_open
+from goalmap.files import safe_open
 from goalmap.files.atomic import MapFile
-from goalmap.files.commit import Committed, commit_record, name_taker, publish_component, settle_record
+from goalmap.files.commit import Committed, commit_record, publish_component, settle_record
 from goalmap.files.errors import Conflict, NotCommitted, Refused, SavedElsewhere, SlotChanged, Unreadable, explain
-from goalmap.files.journal import Damaged, Header, Record, new_tx, peek, record_names
+from goalmap.files.journal import Damaged, Header, Record, peek, record_names
+from goalmap.files.plan import plan
 from goalmap.files.recovery import park, recover_locked
 from goalmap.files.store import LockBusy, Store, digest, locked, open_fallback
 
@@ -132,7 +125,7 @@ def begin(request: SlotRequest, *, lock_timeout_s: float = LOCK_WAIT_S) -> Gener
             if done is not None:
                 return AlreadyDone(done)
             try:
-                header = _plan(store, request)
+                header = plan(store, request)
             except Refused:
                 # The map has it already? Then this may be a request whose answer never reached whoever asked.
                 done = _done_before(store, request)
@@ -205,101 +198,6 @@ def _refuse_if_under_way(request: SlotRequest, header: Header, report: RecoveryR
             f"An earlier answer for this reference waits to be committed ({waiting.reason}). "
             "Finish or discard it first: `goalmap recover`."
         )
-
-
-# -- step 2: everything that would make the commit fail is better found out now
-def _plan(store: Store, request: SlotRequest) -> Header:
-    with MapFile(store) as map_file:
-        state = map_file.read()
-        _refuse_unwritable_map(map_file, state.status)
-    text = state.text if request.map_text is None else request.map_text
-    now = reference_value(text, request.goal, request.slot, request.index)
-    if now != request.file:
-        said = "this reference" if now is None else f"{request.file!r} there, but {now!r}"
-        raise Refused(f"{MAP_NAME} on disk does not have {said}. Save it, then ask again.")
-    reason = unsafe_slot_reason(request.slot)
-    if reason:
-        raise Refused(f"The slot's name {request.slot!r} {reason}: it can have no folder. Rename the slot.")
-    folder = folder_of(request.slot, _component_folders(store))
-    goal_map = parse(text)
-    if request.naming == "referenced":
-        reason = unsafe_reason(request.file)
-        if reason:
-            raise Refused(f"{request.file!r} {reason}. Change the reference, or generate under a new name.")
-    taken = _refuse_existing(store, folder, request)
-    reserved = {same_for_some_systems(name) for name in _reserved_names(store, folder)}
-    file = request.file
-    if request.naming == "autogen":
-        file = autogen_file(request.slot, request.goal[-1], name_taker(taken | reserved, goal_map, folder))
-    return Header(
-        tx=new_tx(),
-        kind="generate",
-        root=store.root_path,
-        goal=request.goal,
-        slot=request.slot,
-        index=request.index,
-        old=request.file,
-        file=file,
-        folder=folder,
-        naming=request.naming,
-        key=request.key,
-        unsaved=request.map_text is not None,
-    )
-
-
-def _refuse_unwritable_map(map_file: MapFile, status: os.stat_result) -> None:
-    if not status.st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH) or not map_file.folder.is_writable(
-        map_file.name
-    ):
-        raise Refused(f"{MAP_NAME} is read-only. Make it writable, then ask again.")
-    if not map_file.folder.is_writable():
-        raise Refused(f"The folder of {MAP_NAME} is read-only. Make it writable, then ask again.")
-    if not os_layer.may_keep_looks(status):
-        raise Refused(
-            f"{MAP_NAME} belongs to another user, and would not any more. Ask its owner, or copy the library."
-        )
-    around = map_file.folder.lstat(".")
-    if around is not None and around.st_dev != status.st_dev:
-        raise Refused(f"{MAP_NAME} is mounted by itself and cannot be replaced in one step. Mount its folder instead.")
-
-
-def _component_folders(store: Store) -> set[str]:
-    try:
-        with safe_open.enter(store.root, COMPONENTS) as folder:
-            return {f"{COMPONENTS}/{name}" for name in folder.names()}
-    except FileNotFoundError:
-        return set()
-
-
-def _refuse_existing(store: Store, folder: str, request: SlotRequest) -> set[str]:
-    """Return the folded names in the folder; refuse where the component exists, or its folder could not be written."""
-    path = os.path.join(*folder.split("/"))
-    if request.naming == "referenced":
-        path = os.path.join(path, *request.file.split("/")[:-1])
-    nearest, is_there = safe_open.nearest(store.root, path)
-    with nearest:
-        if not nearest.is_writable():
-            raise Refused(f"The folder {nearest.path} is read-only. Make it writable, then ask again.")
-        taken = {same_for_some_systems(name) for name in nearest.names()} if is_there else set()
-    if unsafe_reason(request.file) is None:
-        parent, name = os.path.split(os.path.join(*folder.split("/"), *request.file.split("/")))
-        nearest, is_there = safe_open.nearest(store.root, parent)
-        with nearest:
-            if is_there and nearest.lstat(name) is not None:
-                raise Refused(f"{folder}/{request.file} exists: there is nothing to generate.")
-        if request.naming == "referenced" and same_for_some_systems(name) in taken:
-            raise Refused(
-                f"{folder} has a file whose name differs from {name!r} only in case. Use that one, or rename it."
-            )
-    return taken
-
-
-def _reserved_names(store: Store, folder: str) -> Iterator[str]:
-    """Give the names that generations under way have for their components."""
-    for name in record_names(store.journal):
-        contents = peek(store.journal, name)
-        if contents is not None and contents.header is not None and contents.header.folder == folder:
-            yield contents.file
 
 
 class Generation:

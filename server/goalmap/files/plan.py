@@ -1,0 +1,133 @@
+"""Step 2 of a commit (transaction.py): everything that would make it fail is better found out while it is free."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from goalmap.core.edits import EditError, find_reference
+from goalmap.core.goal_map import parse
+from goalmap.core.naming import (
+    COMPONENTS,
+    MAP_NAME,
+    autogen_file,
+    folder_of,
+    same_for_some_systems,
+    unsafe_reason,
+    unsafe_slot_reason,
+)
+from goalmap.files import os_layer, safe_open
+from goalmap.files.atomic import MapFile
+from goalmap.files.commit import name_taker
+from goalmap.files.errors import Refused
+from goalmap.files.journal import Header, new_tx, peek, record_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from goalmap.core.goal_map import GoalMap
+    from goalmap.files.store import Store
+    from goalmap.files.transaction import SlotRequest
+
+
+def plan(store: Store, request: SlotRequest) -> Header:
+    """Return what the record of a generation will say; raise Refused where its commit would fail."""
+    with MapFile(store) as map_file:
+        state = map_file.read()
+        _refuse_unwritable_map(map_file, state.status)
+    text = state.text if request.map_text is None else request.map_text
+    goal_map = parse(text)
+    now = _value(goal_map, request)
+    if now != request.file:
+        said = "this reference" if now is None else f"{request.file!r} there, but {now!r}"
+        raise Refused(f"{MAP_NAME} on disk does not have {said}. Save it, then ask again.")
+    reason = unsafe_slot_reason(request.slot)
+    if reason:
+        raise Refused(f"The slot's name {request.slot!r} {reason}: it can have no folder. Rename the slot.")
+    folder = folder_of(request.slot, _component_folders(store))
+    if request.naming == "referenced":
+        reason = unsafe_reason(request.file)
+        if reason:
+            raise Refused(f"{request.file!r} {reason}. Change the reference, or generate under a new name.")
+    taken = _refuse_existing(store, folder, request)
+    reserved = {same_for_some_systems(name) for name in _reserved_names(store, folder)}
+    file = request.file
+    if request.naming == "autogen":
+        file = autogen_file(request.slot, request.goal[-1], name_taker(taken | reserved, goal_map, folder))
+    return Header(
+        tx=new_tx(),
+        kind="generate",
+        root=store.root_path,
+        goal=request.goal,
+        slot=request.slot,
+        index=request.index,
+        old=request.file,
+        file=file,
+        folder=folder,
+        naming=request.naming,
+        key=request.key,
+        unsaved=request.map_text is not None,
+    )
+
+
+def _value(goal_map: GoalMap, request: SlotRequest) -> str | None:
+    try:
+        return find_reference(goal_map, request.goal, request.slot, request.index).file
+    except EditError:
+        return None
+
+
+def _refuse_unwritable_map(map_file: MapFile, status: os.stat_result) -> None:
+    if not status.st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH) or not map_file.folder.is_writable(
+        map_file.name
+    ):
+        raise Refused(f"{MAP_NAME} is read-only. Make it writable, then ask again.")
+    if not map_file.folder.is_writable():
+        raise Refused(f"The folder of {MAP_NAME} is read-only. Make it writable, then ask again.")
+    if not os_layer.may_keep_looks(status):
+        raise Refused(
+            f"{MAP_NAME} belongs to another user, and would not any more. Ask its owner, or copy the library."
+        )
+    around = map_file.folder.lstat(".")
+    if around is not None and around.st_dev != status.st_dev:
+        raise Refused(f"{MAP_NAME} is mounted by itself and cannot be replaced in one step. Mount its folder instead.")
+
+
+def _component_folders(store: Store) -> set[str]:
+    try:
+        with safe_open.enter(store.root, COMPONENTS) as folder:
+            return {f"{COMPONENTS}/{name}" for name in folder.names()}
+    except FileNotFoundError:
+        return set()
+
+
+def _refuse_existing(store: Store, folder: str, request: SlotRequest) -> set[str]:
+    """Return the folded names in the folder; refuse where the component exists, or its folder could not be written."""
+    path = os.path.join(*folder.split("/"))
+    if request.naming == "referenced":
+        path = os.path.join(path, *request.file.split("/")[:-1])
+    nearest, is_there = safe_open.nearest(store.root, path)
+    with nearest:
+        if not nearest.is_writable():
+            raise Refused(f"The folder {nearest.path} is read-only. Make it writable, then ask again.")
+        taken = {same_for_some_systems(name) for name in nearest.names()} if is_there else set()
+    if unsafe_reason(request.file) is None:
+        parent, name = os.path.split(os.path.join(*folder.split("/"), *request.file.split("/")))
+        nearest, is_there = safe_open.nearest(store.root, parent)
+        with nearest:
+            if is_there and nearest.lstat(name) is not None:
+                raise Refused(f"{folder}/{request.file} exists: there is nothing to generate.")
+        if request.naming == "referenced" and same_for_some_systems(name) in taken:
+            raise Refused(
+                f"{folder} has a file whose name differs from {name!r} only in case. Use that one, or rename it."
+            )
+    return taken
+
+
+def _reserved_names(store: Store, folder: str) -> Iterator[str]:
+    """Give the names that generations under way have for their components."""
+    for name in record_names(store.journal):
+        contents = peek(store.journal, name)
+        if contents is not None and contents.header is not None and contents.header.folder == folder:
+            yield contents.file
