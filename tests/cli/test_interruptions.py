@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from goalmap.files.journal import parse
 from support.commands import contents, endpoint, state
 from support.openai_endpoint import EndpointProcess, Reply
 
@@ -68,6 +69,10 @@ def test_nothing_answers(goalmap: Any, gap: Path) -> None:
 
 
 # -- interruptions ---------------------------------------------------------------------------------------------------
+def kept(record: Path) -> bytes:
+    return parse(record.read_bytes()).raw
+
+
 @contextmanager
 def half_way(goalmap: Any, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], EndpointProcess]]:
     """Start a generation whose model has written half of its text and waits."""
@@ -77,6 +82,8 @@ def half_way(goalmap: Any, *arguments: str) -> Iterator[tuple[subprocess.Popen[s
         seen = ""
         while "everything was" not in seen:
             seen += process.stderr.read(1)
+        while not any(b"everything was" in kept(record) for record in state(goalmap.folder, "journal")):
+            assert process.poll() is None  # what is shown is kept a moment later, by a thread of its own
         yield process, model
         if process.poll() is None:
             process.kill()
