@@ -189,6 +189,25 @@ def insert_member(goal_map: GoalMap, goal: Goal, key: str, value: str, *, before
     return Edit(place, place, member + joint)
 
 
+def add_reference(goal_map: GoalMap, goal: Goal, slot: str, file: str) -> Edit:
+    """Return the edit that has `goal` name `file` in `slot`: as one more of its list, or as a slot that it lacks.
+
+    Raises EditError where the slot holds one component already.
+    """
+    there = goal.slots.get(slot)
+    if there is None:
+        return insert_member(goal_map, goal, slot, file)
+    if not there.is_list or not there.references:
+        raise EditError(f"{visible(slot)} of the goal {visible(goal.name)} is no list with elements")
+    last = there.references[-1].span
+    line = goal_map.lines[last.line]
+    lead = line[: last.start - 1]
+    end = line[len(line.rstrip("\r\n")) :] or "\n"
+    joint = f",{end}{lead}" if lead.isspace() else ", "
+    place = Place(last.line, last.end + (line[last.end : last.end + 1] == '"'))
+    return Edit(place, place, f'{joint}"{inner_json(file)}"')
+
+
 def rename_key(goal_map: GoalMap, span: Span, name: str) -> Edit:
     """Return the edit that gives the key at `span` the name `name`."""
     closing = "" if goal_map.lines[span.line][span.end : span.end + 1] == '"' else '"'

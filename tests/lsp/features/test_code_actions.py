@@ -118,9 +118,27 @@ def test_one_action_fixes_all_that_is_safe(edit: Edit) -> None:
 
 def test_an_unused_component_can_be_deleted(edit: Edit) -> None:
     paper = '-- goal_map.json --\n{"A": {"persona": "detective.txt"}}' + LIBRARY.replace("Ask why", "Ask $0why")
-    [action] = actions(edit(paper))
-    assert action["title"] == "Delete components/protocols/drill.txt"
+    action = titled(edit(paper), "Delete components/protocols/drill.txt")
     assert action["edit"]["documentChanges"][0]["kind"] == "delete"
+
+
+@pytest.mark.parametrize(
+    ("goal", "expected"),
+    [
+        ('{"persona": "detective.txt"}', {"protocol": "drill.txt", "persona": "detective.txt"}),
+        ('{"protocol": ["x.txt"]}', {"protocol": ["x.txt", "drill.txt"]}),
+        ('{\n"protocol": [\n  "x.txt"\n]}', {"protocol": ["x.txt", "drill.txt"]}),
+    ],
+)
+def test_an_unused_component_can_be_added_to_a_goal(goal: str, expected: Any, edit: Edit) -> None:
+    editor = edit('-- goal_map.json --\n{"A": ' + goal + "}" + LIBRARY.replace("Ask why", "Ask $0why"))
+    editor.apply(titled(editor, "Add to A")["edit"])
+    assert json.loads(editor.text("goal_map.json"))["A"] == expected
+
+
+def test_a_goal_whose_slot_is_taken_has_no_room_for_another(edit: Edit) -> None:
+    editor = edit('-- goal_map.json --\n{"A": {"protocol": "x.txt"}}' + LIBRARY.replace("Ask why", "Ask $0why"))
+    assert [action["title"] for action in actions(editor)] == ["Delete components/protocols/drill.txt"]
 
 
 def test_an_empty_file_is_created_by_the_server_where_the_client_cannot(edit: Edit) -> None:

@@ -6,13 +6,30 @@ Clients that cannot ask for a line of text (no `experimental.interactiveResolve`
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
+from itertools import islice
 from typing import Any, Final
 
-from goalmap.core.edits import Edit, EditError, insert_member, reference_edit, remove_reference, rename_key
+from goalmap.core.edits import (
+    Edit,
+    EditError,
+    add_reference,
+    insert_member,
+    reference_edit,
+    remove_reference,
+    rename_key,
+)
 from goalmap.core.goal_map import Goal, Reference
 from goalmap.core.library import near_names
-from goalmap.core.naming import TEMPLATE_SLOT, autogen_file, same_for_some_systems, unsafe_reason, unsafe_slot_reason
+from goalmap.core.naming import (
+    COMPONENTS,
+    TEMPLATE_SLOT,
+    autogen_file,
+    same_for_some_systems,
+    unsafe_reason,
+    unsafe_slot_reason,
+)
 from goalmap.core.problems import Problem, names_with, near_files
 from goalmap.core.text import Span, visible
 from goalmap.core.usage import unused_problem
@@ -30,6 +47,7 @@ DISCARD: Final = "goalmap.discardGeneration"
 FIX_ALL_KIND: Final = "source.fixAll.goalmap"
 PLACEHOLDER: Final = "TODO: what this component is for, in one line"
 _MAX_SHOWN: Final = 60
+_MAX_ROOMS: Final = 5
 
 Json = dict[str, Any]
 
@@ -289,9 +307,8 @@ def _short(text: str) -> str:
 
 
 def _for_component(session: Session, library: OpenLibrary, path: str) -> Iterator[Json]:
-    """Yield the fixes for a component that no goal names."""
-    operations = session.server.client_capability("workspace.workspaceEdit.resourceOperations") or []
-    if path not in library.library.files or library.users_of(path) or "delete" not in operations:
+    """Yield the fixes for a component that no goal names: name it in a goal that has room for it, or delete it."""
+    if path not in library.library.files or library.users_of(path):
         return
     diagnostic = {
         "range": START_OF_FILE,
@@ -299,9 +316,22 @@ def _for_component(session: Session, library: OpenLibrary, path: str) -> Iterato
         "source": "goalmap",
         "message": unused_problem(path).message,
     }
-    yield {
-        "title": f"Delete {visible(path)}",
-        "kind": "quickfix",
-        "diagnostics": [diagnostic],
-        "edit": {"documentChanges": [{"kind": "delete", "uri": library.uri(path)}]},
-    }
+    common: Json = {"kind": "quickfix", "diagnostics": [diagnostic]}
+    fixes = _Fixes(session, library, session.map_positions(library))
+    for goal, edit in islice(_rooms_for(library, path), _MAX_ROOMS):
+        title = f"Add to {visible('/'.join(goal.path))}"
+        yield {"title": title, **common, "edit": fixes.workspace_edit([edit])}
+    if "delete" in (session.server.client_capability("workspace.workspaceEdit.resourceOperations") or []):
+        deletion = {"documentChanges": [{"kind": "delete", "uri": library.uri(path)}]}
+        yield {"title": f"Delete {visible(path)}", **common, "edit": deletion}
+
+
+def _rooms_for(library: OpenLibrary, path: str) -> Iterator[tuple[Goal, Edit]]:
+    """Yield the goals that could name a component, with the edit: those whose list takes it, then those without one."""
+    _, name, file = path.split("/", 2)
+    goals = library.goal_map.goals
+    used = {slot for goal in goals for slot in goal.slots if library.library.folder(slot) == f"{COMPONENTS}/{name}"}
+    slot = min(used, default=name.removesuffix("s"))
+    for goal in sorted(goals, key=lambda goal: slot not in goal.slots):
+        with suppress(EditError):
+            yield goal, add_reference(library.goal_map, goal, slot, file)
