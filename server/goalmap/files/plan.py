@@ -67,7 +67,8 @@ def plan(store: Store, request: SlotRequest) -> Header:
         folder=folder,
         naming=request.naming,
         key=request.key,
-        unsaved=request.map_text is not None,
+        # Only where the disk does not have it: what it has, somebody may take back, and that is then a conflict.
+        unsaved=request.map_text is not None and _value(parse(state.text), request) != request.file,
     )
 
 
