@@ -83,8 +83,6 @@ def _in_pool(jobs: int, points: Iterable[Point]) -> Iterator[tuple[Point, list[s
 
 def run_kind(kind: str, scenes: list[Scene], *, full: bool, jobs: int) -> tuple[int, list[tuple[Point, list[str]]]]:
     """Try a kind of fault; return how many points were tried, and those that violated something."""
-    if kind == "power":
-        scenes = scenes + [scene for scene in POWER_SCENES if len(scenes) == len(SCENES)]
     by_scene = [list(points_of(kind, scene, full=full)) for scene in scenes]
     points = [point for found in by_scene for point in found] if full else sample(by_scene, SAMPLE[kind])
     return len(points), [(point, wrong) for point, wrong in _in_pool(jobs, points) if wrong]
@@ -149,8 +147,15 @@ def main() -> int:
     scenes = [scene for scene in SCENES if not arguments.scene or scene.name in arguments.scene]
     failures = 0
     for kind in (kind for kind in KINDS if kind in kinds):
-        start_s = time.monotonic()
-        tried, violated = run_kind(kind, scenes, full=arguments.full, jobs=arguments.jobs)
+        start_s, tried, violated = time.monotonic(), 0, []
+        chosen = scenes + [scene for scene in POWER_SCENES if kind == "power" and not arguments.scene]
+        # In full a scene at a time, and told at once: whoever breaks it off has what was found by then.
+        for some in [[scene] for scene in chosen] if arguments.full else [chosen]:
+            found = run_kind(kind, some, full=arguments.full, jobs=arguments.jobs)
+            if arguments.full and found[0]:
+                print(f"  {some[0].name}: {found[0]} points, {len(found[1])} violated", flush=True)
+            tried += found[0]
+            violated += found[1]
         seconds = time.monotonic() - start_s
         print(
             f"{kind:8} {tried:6} points {tried - len(violated):6} survived {len(violated):5} violated {seconds:7.1f} s",
