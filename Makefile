@@ -45,7 +45,9 @@ test: check unit editors vscode ## all tests, and all of check
 
 .PHONY: unit
 unit: .venv/.dev ## the tests of the server and the command line
-	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/editors tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/editors tests || \
+	  { echo "Once more, what failed, one at a time: a busy machine is no fault, a failure twice is"; \
+	    $(BIN)/python -m pytest --last-failed --last-failed-no-failures none --ignore tests/editors tests; }
 
 .PHONY: editors
 editors: .venv/.dev ## the whole flow in real Neovim and Emacs
