@@ -95,10 +95,10 @@ def test_a_map_that_links_out_of_the_library_is_refused(library: Library, outsid
 
 @posix
 def test_a_folder_that_links_within_the_library_is_kept(library: Library) -> None:
-    (library.root / "shared").mkdir()
-    (library.root / "components/protocols").symlink_to("../shared")
+    (library.root / "elsewhere").mkdir()
+    (library.root / "components/protocols").symlink_to("../elsewhere")
     library.generate()
-    assert os.listdir(library.root / "shared") == ["autogen_protocol_for_debug.txt"]
+    assert os.listdir(library.root / "elsewhere") == ["autogen_protocol_for_debug.txt"]
 
 
 @posix
