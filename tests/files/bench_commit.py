@@ -17,7 +17,8 @@ from pathlib import Path
 
 from goalmap.core.edits import set_reference
 from goalmap.files.recovery import recover
-from goalmap.files.transaction import AlreadyDone, SlotRequest, begin
+from goalmap.files.request import GenerateRequest
+from goalmap.files.transaction import AlreadyDone, begin
 
 TEXT = "Ask why, and then why that.\n" * 40
 
@@ -35,7 +36,7 @@ def _naive(library: Path, goal: str, number: int) -> None:
 
 def _commit(library: Path, goal: str, number: int) -> None:
     old = f"todo{number}.txt"
-    generation = begin(SlotRequest(str(library / "goal_map.json"), (goal,), "protocol", None, old, "x"))
+    generation = begin(GenerateRequest(str(library / "goal_map.json"), (goal,), "protocol", None, old, "x"))
     assert not isinstance(generation, AlreadyDone)
     generation.append(TEXT)
     generation.finish(TEXT)

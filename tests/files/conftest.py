@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from goalmap.files.commit import Committed
-from goalmap.files.transaction import Generation, SlotRequest, begin
+from goalmap.files.request import GenerateRequest
+from goalmap.files.transaction import Generation, begin
 
 MAP = """{
   "Technical": {
@@ -44,24 +45,24 @@ class Library:
         naming: str = "autogen",
         goal: tuple[str, ...] = DEBUG,
         description: str = "root causes",
-    ) -> SlotRequest:
+    ) -> GenerateRequest:
         """Return a request for a missing component."""
-        return SlotRequest(str(self.map), goal, slot, index, file, description, naming)  # type: ignore[arg-type]
+        return GenerateRequest(str(self.map), goal, slot, index, file, description, naming)  # type: ignore[arg-type]
 
-    def begin(self, request: SlotRequest | None = None) -> Generation:
+    def begin(self, request: GenerateRequest | None = None) -> Generation:
         """Begin a generation that is expected to be let in."""
         generation = begin(request or self.request())
         assert isinstance(generation, Generation)
         return generation
 
-    def finished(self, request: SlotRequest | None = None, text: str = "Drill down.\n") -> Generation:
+    def finished(self, request: GenerateRequest | None = None, text: str = "Drill down.\n") -> Generation:
         """Return a generation whose text is kept and not yet committed."""
         generation = self.begin(request)
         generation.append(text)
         generation.finish(text)
         return generation
 
-    def generate(self, request: SlotRequest | None = None, text: str = "Drill down.\n") -> Committed:
+    def generate(self, request: GenerateRequest | None = None, text: str = "Drill down.\n") -> Committed:
         """Generate and commit."""
         return self.finished(request, text).commit()
 

@@ -15,7 +15,8 @@ from goalmap.files import os_layer, store
 from goalmap.files.errors import CommitError, NotCommitted, Refused, SavedElsewhere
 from goalmap.files.plain import create_empty, replace_map_text
 from goalmap.files.recovery import discard, finish, pending, recover
-from goalmap.files.transaction import AlreadyDone, SlotRequest, begin
+from goalmap.files.request import GenerateRequest
+from goalmap.files.transaction import AlreadyDone, begin
 from goalmap.files.undo import undo
 
 from .conftest import DEBUG, MAP, Library
@@ -322,12 +323,14 @@ def test_the_request_of_a_killed_process_is_finished_by_the_next(library: Librar
     """A real process and a real SIGKILL, since a lock must end with its owner."""
     code = (
         "import os, signal, sys\n"
-        "from goalmap.files.transaction import SlotRequest, begin\n"
-        "g = begin(SlotRequest(sys.argv[1], ('Technical', 'DEBUG'), 'protocol', None, 'drill.txt', 'root causes'))\n"
+        "from goalmap.files.request import GenerateRequest\n"
+        "from goalmap.files.transaction import begin\n"
+        "place = ('Technical', 'DEBUG'), 'protocol', None\n"
+        "g = begin(GenerateRequest(sys.argv[1], *place, 'drill.txt', 'root causes'))\n"
         "g.append('Killed.\\n'); g.finish('Killed.\\n')\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     subprocess.run([sys.executable, "-c", code, str(library.map)], check=False)
-    done = begin(SlotRequest(str(library.map), DEBUG, "protocol", None, "drill.txt", "root causes"))
+    done = begin(GenerateRequest(str(library.map), DEBUG, "protocol", None, "drill.txt", "root causes"))
     assert isinstance(done, AlreadyDone)
     assert Path(done.result.component_path).read_text() == "Killed.\n"

@@ -15,7 +15,8 @@ import pytest
 from goalmap.files import commit, os_layer, safe_open
 from goalmap.files.errors import CommitError, Conflict, NotCommitted, Refused
 from goalmap.files.recovery import recover
-from goalmap.files.transaction import SlotRequest, begin
+from goalmap.files.request import GenerateRequest
+from goalmap.files.transaction import begin
 from goalmap.files.undo import undo
 
 from .conftest import Library
@@ -254,4 +255,4 @@ def test_requests_for_another_file_than_the_map_are_refused(library: Library) ->
     other = library.root / "other.json"
     other.write_bytes(library.map.read_bytes())
     with pytest.raises(Refused, match=r"goal_map\.json"):
-        begin(SlotRequest(str(other), ("Technical", "DEBUG"), "protocol", None, "drill.txt", "x"))
+        begin(GenerateRequest(str(other), ("Technical", "DEBUG"), "protocol", None, "drill.txt", "x"))

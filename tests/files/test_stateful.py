@@ -17,7 +17,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from goalmap.core.edits import reference_value, set_reference
 from goalmap.files.errors import Conflict, Refused
 from goalmap.files.recovery import recover
-from goalmap.files.transaction import AlreadyDone, Generation, SlotRequest, begin
+from goalmap.files.request import GenerateRequest
+from goalmap.files.transaction import AlreadyDone, Generation, begin
 from goalmap.files.undo import undo
 
 GOALS, SLOTS = ("A", "B b", "a"), ("persona", "protocol", "constraints")
@@ -76,7 +77,7 @@ class Library(RuleBasedStateMachine):
         index = number if name == "constraints" else None
         old = self.value(goal, name, index)
         self.count += 1
-        request = SlotRequest(str(self.map), (goal,), name, index, old, f"description {self.count}")
+        request = GenerateRequest(str(self.map), (goal,), name, index, old, f"description {self.count}")
         busy = any((goal, name, index) == place[:3] for place in self.under_way.values())
         try:
             generation = begin(request)
@@ -151,7 +152,7 @@ class Library(RuleBasedStateMachine):
     def ask_again(self) -> None:
         """I5: the request of the last commit is answered without paying, or refused."""
         for goal, slot, index, old, file in self.undoable[-1:]:
-            request = SlotRequest(str(self.map), (goal,), slot, index, old, "description 0")
+            request = GenerateRequest(str(self.map), (goal,), slot, index, old, "description 0")
             if self.value(goal, slot, index) != file:
                 continue
             with contextlib.suppress(Refused):

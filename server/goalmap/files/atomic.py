@@ -14,6 +14,7 @@ from goalmap.core.goal_map import parse
 from goalmap.core.naming import MAP_NAME
 from goalmap.files import os_layer, safe_open
 from goalmap.files.errors import Unreadable
+from goalmap.files.loader import MAX_MAP_BYTES
 from goalmap.files.os_layer import CREATE_NEW, READ_WRITE
 from goalmap.files.store import digest
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from goalmap.files.os_layer import Folder
     from goalmap.files.store import Store
 
-MAP_CAP_BYTES = 64 << 20
 _LOOKS = 8  # for a map that is missing or half: half a second in all, each wait twice the last
 _KEEPS_CHANGING_S = 15.0
 _WRITER_WAIT_S = 0.5
@@ -139,7 +139,7 @@ class MapFile:
             return None
         with contextlib.closing(file):
             status = os_layer.file_status(file.fd)
-            return MapState(self.folder, self.name, os_layer.read_all(file.fd, cap_bytes=MAP_CAP_BYTES), status)
+            return MapState(self.folder, self.name, os_layer.read_all(file.fd, cap_bytes=MAX_MAP_BYTES), status)
 
     # -- writing
     def replace(self, tx: str, edit: Callable[[str], str | None]) -> None:
@@ -224,14 +224,14 @@ class MapFile:
                 self.folder.unlink(name)
                 return undisturbed
             undisturbed = False
-            current = safe_open.read_regular(self.folder, self.name, cap_bytes=MAP_CAP_BYTES)
+            current = safe_open.read_regular(self.folder, self.name, cap_bytes=MAX_MAP_BYTES)
             ours_is_there = current is not None and _short(current) == written
             if ours_is_there and _is_json(held) and self.folder.exchange(name, self.name):
                 continue  # theirs is the map again; what came out is ours, unless yet another one wrote
             parked = f"goal_map.{tx}.{_short(held)}.json"
             self.folder.replace(name, self._parked, parked)
-            self._parked.sync()  # their edit is in no other place
-            self.folder.sync()
+            self._parked.sync()  # their edit is in no other place (I7)
+            self.folder.sync()  # else a power cut brings the file back, when no record tells any more whose it is (I3)
             self.warnings.append(
                 f"Somebody changed {MAP_NAME} at the same moment. Their version is kept in "
                 f"{os.path.join(self._parked.path, parked)}; compare it with the map."
@@ -242,7 +242,7 @@ class MapFile:
         """Return what the file holds once it is whole and nobody writes to it; after half a second in any case."""
         end_s = time.monotonic() + _WRITER_WAIT_S
         while True:
-            data = safe_open.read_regular(self.folder, name, cap_bytes=MAP_CAP_BYTES) or b""
+            data = safe_open.read_regular(self.folder, name, cap_bytes=MAX_MAP_BYTES) or b""
             is_quiet = (_short(data) in expected or _is_json(data)) and not self._is_being_written(name)
             if is_quiet or time.monotonic() > end_s:
                 return data, is_quiet

@@ -12,6 +12,7 @@ from goalmap.core.naming import MAP_NAME, autogen_file, folder_of, same_for_some
 from goalmap.files.atomic import MapFile, write_whole
 from goalmap.files.errors import SlotChanged
 from goalmap.files.journal import record_names
+from goalmap.files.loader import MAX_COMPONENT_BYTES
 from goalmap.files.safe_open import enter, read_regular
 from goalmap.files.store import digest
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from goalmap.files.os_layer import Folder
     from goalmap.files.store import Store
 
-COMPONENT_CAP_BYTES = 1 << 20
 RECEIPTS_KEPT = 20
 
 
@@ -76,6 +76,10 @@ def users_of(goal_map: GoalMap, folder: str, file: str) -> list[Reference]:
     ]
 
 
+def _slot_changed(header: Header) -> SlotChanged:
+    return SlotChanged(f"{MAP_NAME} no longer has {header.old!r} at {place_of(header)}")
+
+
 def commit_record(store: Store, record: Record, *, thorough: bool) -> Committed:
     """Bring the record's text into the library and its name into the map; drop the record.
 
@@ -88,7 +92,7 @@ def commit_record(store: Store, record: Record, *, thorough: bool) -> Committed:
         publish_component(store, record, map_file, thorough=thorough)
         if changes_map:
             map_file.replace(header.tx, lambda text: with_reference(map_file.parse(text), header, record.contents.file))
-        committed = _committed(store, record, map_file)
+        committed = result_of(store, header, record.contents.file, warnings=tuple(map_file.warnings))
     # The record goes last: until then every step can be repeated, after it nothing needs to be.
     record.drop(keep_in=store.receipts if record.folder is store.journal else None)
     _forget_old_receipts(store)
@@ -105,13 +109,13 @@ def settle_record(store: Store, record: Record) -> Committed | None:
         goal_map = map_file.parse(map_file.read().text)
     if header.naming == "autogen" and find_reference(goal_map, header, record.contents.file) is None:
         if not header.unsaved and find_reference(goal_map, header, header.old) is None:
-            raise SlotChanged(f"{MAP_NAME} no longer has {header.old!r} at {place_of(header)}")
+            raise _slot_changed(header)
         return None
     return commit_record(store, record, thorough=False)
 
 
-def _committed(store: Store, record: Record, map_file: MapFile) -> Committed:
-    header, file = record.header, record.contents.file
+def result_of(store: Store, header: Header, file: str, *, warnings: tuple[str, ...] = ()) -> Committed:
+    """Return what the commit of the component `file` did."""
     return Committed(
         tx=header.tx,
         goal=header.goal,
@@ -119,11 +123,11 @@ def _committed(store: Store, record: Record, map_file: MapFile) -> Committed:
         index=header.index,
         old_file=header.old,
         file=file,
-        component_path=os.path.join(store.root_path, *header.folder.split("/"), *file.split("/")),
+        component_path=os.path.join(store.root_path, header.path_of(file)),
         map_path=os.path.join(store.root_path, MAP_NAME),
         map_changed=header.naming == "autogen",
         key=header.key,
-        warnings=tuple(map_file.warnings),
+        warnings=warnings,
     )
 
 
@@ -133,7 +137,7 @@ def with_reference(goal_map: GoalMap, header: Header, new: str) -> str | None:
         return None
     reference = find_reference(goal_map, header, header.old)
     if reference is None:
-        raise SlotChanged(f"{MAP_NAME} no longer has {header.old!r} at {place_of(header)}")
+        raise _slot_changed(header)
     return apply(goal_map.text, [reference_edit(goal_map, reference, new)])
 
 
@@ -149,10 +153,10 @@ def publish_component(store: Store, record: Record, map_file: MapFile, *, thorou
     goal_map = map_file.parse(map_file.read().text)
     is_named = header.naming == "autogen" and find_reference(goal_map, header, record.contents.file) is not None
     if not is_named and not header.unsaved and find_reference(goal_map, header, header.old) is None:
-        raise SlotChanged(f"{MAP_NAME} no longer has {header.old!r} at {place_of(header)}")
+        raise _slot_changed(header)
     may_rename = header.naming == "autogen" and not is_named
     while True:
-        path, name = _split(header, record.contents.file)
+        path, name = os.path.split(header.path_of(record.contents.file))
         with enter(store.root, path, make=True, thorough=thorough) as folder:
             if _publish(folder, name, header.tx, text, careful=may_rename):
                 return
@@ -202,17 +206,13 @@ def _may_hold(text: str, name: str) -> bool:
     return name in text or "\\u" in text
 
 
-def _split(header: Header, file: str) -> tuple[str, str]:
-    return os.path.split(os.path.join(*header.folder.split("/"), *file.split("/")))
-
-
 def remove_component(store: Store, header: Header, file: str, sha256: str, *, keep: bool = False) -> None:
     """Remove a component, durably, if it still is the text we wrote.
 
     It is renamed before it is looked at, so that what an editor writes at that moment is seen and put back. `keep` only
     puts it back, where an earlier run died in between.
     """
-    path, name = _split(header, file)
+    path, name = os.path.split(header.path_of(file))
     temporary = f".goalmap.{header.tx}.tmp"
     try:
         folder = enter(store.root, path)
@@ -229,7 +229,7 @@ def remove_component(store: Store, header: Header, file: str, sha256: str, *, ke
             folder.unlink(temporary)
         elif not folder.move_new(temporary, name):
             folder.replace(temporary, store.parked, f"{header.tx}.{name}")  # and somebody made another one by now
-            store.parked.sync()
+            store.parked.sync()  # what an editor wrote into our component is in no other place
         folder.sync()  # else a power cut brings back what was said to be gone (I3)
 
 
@@ -239,9 +239,9 @@ def read_component(folder: Folder, name: str) -> bytes | None:
     Raises OSError where the disk does not answer: taking that for an answer would leave an orphan behind.
     """
     status = folder.lstat(name)
-    if status is None or not stat.S_ISREG(status.st_mode) or status.st_size > COMPONENT_CAP_BYTES:
+    if status is None or not stat.S_ISREG(status.st_mode) or status.st_size > MAX_COMPONENT_BYTES:
         return None
-    return read_regular(folder, name, cap_bytes=COMPONENT_CAP_BYTES)
+    return read_regular(folder, name, cap_bytes=MAX_COMPONENT_BYTES)
 
 
 def _forget_old_receipts(store: Store) -> None:

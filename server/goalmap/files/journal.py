@@ -77,6 +77,10 @@ class Header:
     receipt: str = ""
     unsaved: bool = False
 
+    def path_of(self, file: str) -> str:
+        """Return where the component `file` is, relative to the library, as this system writes paths."""
+        return os.path.join(*self.folder.split("/"), *file.split("/"))
+
 
 @dataclass
 class Contents:
@@ -220,7 +224,7 @@ class Record:
             while not os_layer.try_lock(fd):
                 if time.monotonic() > end_s:
                     # Cleaned up below like any other failure.
-                    raise OSError(errno.EAGAIN, "somebody holds the new record", record.path)  # noqa: TRY301  # noqa: TRY301 - cleaned up below
+                    raise OSError(errno.EAGAIN, "somebody holds the new record", record.path)  # noqa: TRY301
                 time.sleep(0.001)
             os_layer.allocate(fd, _RESERVED_BYTES)
             frame = _frame(b"H", json.dumps(asdict(header)).encode())

@@ -13,9 +13,7 @@ from goalmap.files.journal import Header, Record, new_tx
 from goalmap.files.os_layer import CREATE_NEW, Folder
 from goalmap.files.recovery import recover_locked
 from goalmap.files.safe_open import enter
-from goalmap.files.store import LockBusy, locked
-
-LOCK_WAIT_S = 20.0
+from goalmap.files.store import LOCK_WAIT_S, LockBusy, locked
 
 
 def create_empty(root: str, component: str) -> str:

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from goalmap.core.goal_map import GoalMap
+    from goalmap.files.request import GenerateRequest
     from goalmap.files.store import Store
-    from goalmap.files.transaction import SlotRequest
 
 
-def plan(store: Store, request: SlotRequest) -> Header:
+def plan(store: Store, request: GenerateRequest) -> Header:
     """Return what the record of a generation will say; raise Refused where its commit would fail."""
     with MapFile(store) as map_file:
         state = map_file.read()
@@ -72,7 +72,7 @@ def plan(store: Store, request: SlotRequest) -> Header:
     )
 
 
-def _value(goal_map: GoalMap, request: SlotRequest) -> str | None:
+def _value(goal_map: GoalMap, request: GenerateRequest) -> str | None:
     try:
         return find_reference(goal_map, request.goal, request.slot, request.index).file
     except EditError:
@@ -103,7 +103,7 @@ def _component_folders(store: Store) -> set[str]:
         return set()
 
 
-def _refuse_existing(store: Store, folder: str, request: SlotRequest) -> set[str]:
+def _refuse_existing(store: Store, folder: str, request: GenerateRequest) -> set[str]:
     """Return the folded names in the folder; refuse where the component exists, or its folder could not be written."""
     path = os.path.join(*folder.split("/"))
     if request.naming == "referenced":

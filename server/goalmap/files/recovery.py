@@ -12,21 +12,18 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from goalmap.core.goal_map import parse
 from goalmap.files import undo as undoing
 from goalmap.files.atomic import MapFile, write_whole
 from goalmap.files.commit import Committed, commit_record, find_reference, remove_component, users_of
 from goalmap.files.errors import NotCommitted, Refused, SlotChanged, Unreadable, explain
 from goalmap.files.journal import Damaged, Header, Record, peek, record_names
 from goalmap.files.os_layer import Folder
-from goalmap.files.store import LockBusy, Store, digest, fallback_folder, has_records, locked
+from goalmap.files.store import LOCK_WAIT_S, LockBusy, Store, digest, fallback_folder, has_records, locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from goalmap.files.journal import Contents
-
-LOCK_WAIT_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -149,7 +146,7 @@ def _finish(store: Store, record: Record, report: RecoveryReport, *, finish_buff
     elif header.kind == "edit":
         with MapFile(store) as map_file:
             map_file.settle(header.tx)
-            map_file.folder.sync()
+            map_file.folder.sync()  # before the record goes, which alone tells whose the temporary files are (I3)
             report.warnings += map_file.warnings
         record.drop()
     elif header.kind == "undo":
@@ -177,7 +174,7 @@ def _commit(store: Store, record: Record, report: RecoveryReport) -> None:
 
 def _waits_for_editor(store: Store, header: Header, file: str) -> bool:
     with MapFile(store) as map_file:
-        goal_map = parse(map_file.read().text)
+        goal_map = map_file.parse(map_file.read().text)
     named = header.naming == "autogen" and find_reference(goal_map, header, file)
     return not named and (header.unsaved or find_reference(goal_map, header, header.old) is not None)
 
@@ -204,8 +201,8 @@ def _remove_published(store: Store, record: Record) -> None:
     try:
         with MapFile(store) as map_file:
             map_file.settle(header.tx)
-            map_file.folder.sync()
-            goal_map = parse(map_file.read().text)
+            map_file.folder.sync()  # as for an edit
+            goal_map = map_file.parse(map_file.read().text)
         if not users_of(goal_map, header.folder, contents.file):
             remove_component(store, header, contents.file, digest(contents.text or b""))
     except (SlotChanged, Unreadable):

@@ -24,6 +24,7 @@ STATE = ".goalmap"
 JOURNAL = "journal"
 PARKED = "parked"
 RECEIPTS = "receipts"
+LOCK_WAIT_S = 20.0  # for another process that works in the library
 _LOCK = "lock"
 _MARK = ".gitignore"
 _QUEUE = "lock.next"
@@ -162,7 +163,7 @@ def open_fallback(root_path: str) -> Folder:
     for name in reversed(missing):
         with folder as parent:
             parent.make(name, 0o700)
-            parent.sync()
+            parent.sync()  # a text in a folder that is not durable would be lost with it (I4)
             folder = parent.child(name)
     return folder
 

@@ -48,60 +48,26 @@ Steps 5 to 8 are in commit.py, what files must survive in atomic.py, what each s
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from goalmap.core.edits import reference_value
-from goalmap.core.naming import (
-    MAP_NAME,
-)
+from goalmap.core.naming import MAP_NAME
 from goalmap.files import safe_open
 from goalmap.files.atomic import MapFile
-from goalmap.files.commit import Committed, commit_record, publish_component, settle_record
+from goalmap.files.commit import Committed, commit_record, publish_component, result_of, settle_record
 from goalmap.files.errors import Conflict, NotCommitted, Refused, SavedElsewhere, SlotChanged, Unreadable, explain
 from goalmap.files.journal import Damaged, Header, Record, peek, record_names
 from goalmap.files.plan import plan
 from goalmap.files.recovery import park, recover_locked
-from goalmap.files.store import LockBusy, Store, digest, locked, open_fallback
+from goalmap.files.store import LOCK_WAIT_S, LockBusy, Store, locked, open_fallback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from goalmap.core.goal_map import GoalPath
     from goalmap.files.recovery import RecoveryReport
-
-LOCK_WAIT_S = 20.0
-
-
-@dataclass(frozen=True)
-class SlotRequest:
-    """A component to generate: for the reference `file`, which the map holds now and which names nothing.
-
-    `naming`: `autogen` makes a new file and has the map name it; `referenced` makes the file that the map names.
-    `map_text` is the map as an editor has it, unsaved: then the reference need not be on disk yet.
-    """
-
-    map_path: str
-    goal: GoalPath
-    slot: str
-    index: int | None
-    file: str
-    description: str
-    naming: Literal["autogen", "referenced"] = "autogen"
-    map_text: str | None = None
-
-    @property
-    def root(self) -> str:
-        """The library's folder."""
-        return os.path.dirname(os.path.abspath(self.map_path))
-
-    @property
-    def key(self) -> str:
-        """What makes two requests the same one (I5). The description itself is kept nowhere."""
-        words = [self.goal, self.slot, self.index, self.file, self.naming, self.description]
-        return digest(json.dumps(words).encode())[:24]
+    from goalmap.files.request import GenerateRequest
 
 
 @dataclass(frozen=True)
@@ -111,7 +77,7 @@ class AlreadyDone:
     result: Committed
 
 
-def begin(request: SlotRequest, *, lock_timeout_s: float = LOCK_WAIT_S) -> Generation | AlreadyDone:
+def begin(request: GenerateRequest, *, lock_timeout_s: float = LOCK_WAIT_S) -> Generation | AlreadyDone:
     """Do steps 1 to 3; raise Refused, while it is free, if the text could not be committed.
 
     NotCommitted is raised where an earlier answer to this request is kept, but cannot be committed now.
@@ -134,15 +100,13 @@ def begin(request: SlotRequest, *, lock_timeout_s: float = LOCK_WAIT_S) -> Gener
                 return AlreadyDone(done)
             _refuse_if_under_way(request, header, report)
             return Generation(request, Record.create(store.journal, header), report)
-    except LockBusy as error:
-        raise Refused(f"Nothing was generated: {error}.") from error
-    except (SlotChanged, Unreadable) as error:
+    except (LockBusy, SlotChanged, Unreadable) as error:
         raise Refused(f"Nothing was generated: {error}.") from error
     except OSError as error:
         raise Refused(f"Nothing was generated: {explain(error)}.") from error
 
 
-def _finished_now(request: SlotRequest, report: RecoveryReport) -> Committed | None:
+def _finished_now(request: GenerateRequest, report: RecoveryReport) -> Committed | None:
     """Return the commit of this very request, if recovery has just made it; raise NotCommitted if it could not."""
     for committed in report.finished:
         if committed.key == request.key:
@@ -156,37 +120,23 @@ def _finished_now(request: SlotRequest, report: RecoveryReport) -> Committed | N
     return None
 
 
-def _done_before(store: Store, request: SlotRequest) -> Committed | None:
+def _done_before(store: Store, request: GenerateRequest) -> Committed | None:
     """Return the commit of this very request, if there was one and the map still has it."""
-    for name in reversed(record_names(store.receipts)):
-        contents = peek(store.receipts, name)
+    for receipt in reversed(record_names(store.receipts)):
+        contents = peek(store.receipts, receipt)
         if contents is None or contents.header is None or contents.header.key != request.key:
             continue
         header, file = contents.header, contents.file
-        path, base = os.path.split(os.path.join(*header.folder.split("/"), *file.split("/")))
+        path, name = os.path.split(header.path_of(file))
         with contextlib.suppress(OSError), MapFile(store) as map_file:
             named = reference_value(map_file.read().text, header.goal, header.slot, header.index)
             with safe_open.enter(store.root, path) as folder:
-                if named == file and folder.lstat(base) is not None:
-                    return replace(_result_of(store, header, file), key=header.key)
+                if named == file and folder.lstat(name) is not None:
+                    return result_of(store, header, file)
     return None
 
 
-def _result_of(store: Store, header: Header, file: str) -> Committed:
-    return Committed(
-        tx=header.tx,
-        goal=header.goal,
-        slot=header.slot,
-        index=header.index,
-        old_file=header.old,
-        file=file,
-        component_path=os.path.join(store.root_path, *header.folder.split("/"), *file.split("/")),
-        map_path=os.path.join(store.root_path, MAP_NAME),
-        map_changed=header.naming == "autogen",
-    )
-
-
-def _refuse_if_under_way(request: SlotRequest, header: Header, report: RecoveryReport) -> None:
+def _refuse_if_under_way(request: GenerateRequest, header: Header, report: RecoveryReport) -> None:
     target = f"{header.folder}/{header.file}"
     for waiting in report.pending:
         same_place = (waiting.goal, waiting.slot, waiting.index) == (request.goal, request.slot, request.index)
@@ -207,7 +157,7 @@ class Generation:
     `publish_component`, `settle` and `abandon`.
     """
 
-    def __init__(self, request: SlotRequest, record: Record, report: RecoveryReport) -> None:
+    def __init__(self, request: GenerateRequest, record: Record, report: RecoveryReport) -> None:
         self.request = request
         self.recovery = report  # what was found and finished on the way in
         self.tx = record.header.tx
@@ -221,7 +171,7 @@ class Generation:
     @property
     def component_path(self) -> str:
         """Where the component is to be."""
-        return os.path.join(self.request.root, *self._record.header.folder.split("/"), *self.file.split("/"))
+        return os.path.join(self.request.root, self._record.header.path_of(self.file))
 
     # -- step 4
     def append(self, chunk: str) -> None:
@@ -313,9 +263,7 @@ class Generation:
                 waiting = [pending for pending in recover_locked(store).pending if not pending.has_owner]
                 yield store, bool(waiting)
                 keep = keep_open
-        except LockBusy as error:
-            raise self._not_committed(str(error)) from error
-        except (Unreadable, SlotChanged, Damaged) as error:
+        except (LockBusy, Unreadable, SlotChanged, Damaged) as error:
             raise self._not_committed(str(error)) from error
         except OSError as error:
             raise self._not_committed(explain(error)) from error

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from goalmap.core.edits import apply, reference_edit
-from goalmap.core.goal_map import parse
 from goalmap.core.naming import MAP_NAME
 from goalmap.files.atomic import MapFile
 from goalmap.files.commit import find_reference, place_of, read_component, remove_component, users_of
 from goalmap.files.errors import NotCommitted, Refused, SlotChanged, Unreadable, explain
-from goalmap.files.journal import Contents, Damaged, Header, Record, new_tx, peek, record_names
+from goalmap.files.journal import Damaged, Header, Record, new_tx, peek, record_names
 from goalmap.files.safe_open import enter
-from goalmap.files.store import LockBusy, digest, locked
+from goalmap.files.store import LOCK_WAIT_S, LockBusy, digest, locked
 
 if TYPE_CHECKING:
+    from goalmap.core.goal_map import GoalMap
     from goalmap.files.store import Store
 
 
@@ -36,7 +36,7 @@ class UndoResult:
     map_path: str
 
 
-def undo(root: str, tx: str | None = None, *, lock_timeout_s: float = 20.0) -> UndoResult:
+def undo(root: str, tx: str | None = None, *, lock_timeout_s: float = LOCK_WAIT_S) -> UndoResult:
     """Undo the commit `tx`, or the last one, if neither the reference nor the component has changed since.
 
     Raises Refused, having changed nothing, or NotCommitted where it is begun and recovery will finish it.
@@ -47,13 +47,10 @@ def undo(root: str, tx: str | None = None, *, lock_timeout_s: float = 20.0) -> U
     try:
         with locked(root, timeout_s=lock_timeout_s) as store:
             recover_locked(store)
-            receipt = _receipt(store, tx)
-            header = _check(store, receipt)
+            header = _check(store, *_receipt(store, tx))
             record = Record.create(store.journal, header)
             finish_undo(store, record)
-    except LockBusy as error:
-        raise Refused(f"Not undone: {error}.") from error
-    except (SlotChanged, Unreadable, Damaged) as error:
+    except (LockBusy, SlotChanged, Unreadable, Damaged) as error:
         raise _failure(record)(f"Not undone: {error}.") from error
     except OSError as error:
         raise _failure(record)(f"Not undone: {explain(error)}; then run `goalmap recover`.") from error
@@ -66,7 +63,7 @@ def undo(root: str, tx: str | None = None, *, lock_timeout_s: float = 20.0) -> U
         index=header.index,
         file=header.old,
         restored_file=header.file,
-        component_path=os.path.join(root, *header.folder.split("/"), *header.component.split("/")),
+        component_path=os.path.join(root, header.path_of(header.component)),
         map_path=os.path.join(root, MAP_NAME),
     )
 
@@ -75,23 +72,21 @@ def _failure(record: Record | None) -> type[Refused | NotCommitted]:
     return Refused if record is None else NotCommitted
 
 
-def _receipt(store: Store, tx: str | None) -> Contents:
+def _receipt(store: Store, tx: str | None) -> tuple[Header, str, bytes]:
+    """Return what was committed: its header, the component and its text."""
     names = [f"{tx}.gmj"] if tx else record_names(store.receipts)
     written_ns = {name: status.st_mtime_ns for name in names if (status := store.receipts.lstat(name))}
     contents = peek(store.receipts, max(written_ns, key=written_ns.__getitem__)) if written_ns else None
     if contents is None or contents.header is None or contents.text is None:
         raise Refused("There is nothing to undo: no commit of Goalmap's is on record here. Use git, or edit the map.")
-    return contents
+    return contents.header, contents.file, contents.text
 
 
-def _check(store: Store, receipt: Contents) -> Header:
+def _check(store: Store, done: Header, file: str, text: bytes) -> Header:
     """Return the header of the undo; raise Refused where something has changed since."""
-    if receipt.header is None or receipt.text is None:
-        raise Refused("There is nothing to undo.")
-    done, file = receipt.header, receipt.file
-    path, name = os.path.split(os.path.join(*done.folder.split("/"), *file.split("/")))
+    path, name = os.path.split(done.path_of(file))
     with MapFile(store) as map_file:
-        goal_map = parse(map_file.read().text)
+        goal_map = map_file.parse(map_file.read().text)
     if find_reference(goal_map, done, file) is None:
         raise Refused(
             f"{MAP_NAME} no longer has {file!r} at {place_of(done)}: it was changed since. Nothing was undone."
@@ -104,7 +99,7 @@ def _check(store: Store, receipt: Contents) -> Header:
             there = read_component(folder, name)
     except FileNotFoundError:
         there = None
-    if there != receipt.text:
+    if there != text:
         raise Refused(f"{done.folder}/{file} was changed since. Nothing was undone; delete it yourself if you want to.")
     return Header(
         tx=new_tx(),
@@ -118,7 +113,7 @@ def _check(store: Store, receipt: Contents) -> Header:
         folder=done.folder,
         naming=done.naming,
         component=file,
-        sha256=digest(receipt.text),
+        sha256=digest(text),
         receipt=done.tx,
     )
 
@@ -132,8 +127,8 @@ def finish_undo(store: Store, record: Record) -> str:
     with MapFile(store) as map_file:
         map_file.settle(header.tx)
         if header.naming == "autogen":
-            map_file.replace(header.tx, lambda text: _without_reference(text, header))
-        users = users_of(parse(map_file.read().text), header.folder, header.component)
+            map_file.replace(header.tx, lambda text: _without_reference(map_file.parse(text), header))
+        users = users_of(map_file.parse(map_file.read().text), header.folder, header.component)
     is_in_use = header.naming == "autogen" and bool(users)
     remove_component(store, header, header.component, header.sha256, keep=is_in_use)
     # No fsync of its own: a receipt that came back would be refused, since the map no longer has its reference.
@@ -142,8 +137,7 @@ def finish_undo(store: Store, record: Record) -> str:
     return place_of(header)
 
 
-def _without_reference(text: str, header: Header) -> str | None:
-    goal_map = parse(text)
+def _without_reference(goal_map: GoalMap, header: Header) -> str | None:
     # The generated name is looked for, not the restored one: a list may hold that twice.
     reference = find_reference(goal_map, header, header.old)
-    return apply(text, [reference_edit(goal_map, reference, header.file)]) if reference else None
+    return apply(goal_map.text, [reference_edit(goal_map, reference, header.file)]) if reference else None

@@ -6,10 +6,11 @@ thread of its own, never on the event loop. Nothing here raises what a user can 
 `Outcome`, with the next step and the command line's exit code.
 """
 
+from goalmap.files.request import GenerateRequest
 from goalmap.workflows.afterwards import Recovered, Undone, describe_recovery, pending, recover, undo
 from goalmap.workflows.brief import make_brief, missing_references, planned_file
 from goalmap.workflows.generate import Waiting, generate, generate_all
-from goalmap.workflows.outcome import GenerateRequest, Kind, Neighbours, Outcome, Reporter, Summary
+from goalmap.workflows.outcome import Kind, Neighbours, Outcome, Reporter, Summary
 
 __all__ = [
     "GenerateRequest",

@@ -9,8 +9,9 @@ from goalmap.core.goal_map import Goal, Reference
 from goalmap.core.library import Library
 from goalmap.core.naming import TEMPLATE_SLOT, autogen_file, component_type
 from goalmap.files.commit import name_taker
+from goalmap.files.request import GenerateRequest
 from goalmap.generation.prompt import Brief
-from goalmap.workflows.outcome import GenerateRequest, Neighbours
+from goalmap.workflows.outcome import Neighbours
 
 _MAX_EXAMPLES: Final = 2
 

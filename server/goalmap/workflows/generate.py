@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from goalmap.core.text import visible
 from goalmap.files import errors, transaction
+from goalmap.files.request import GenerateRequest
 from goalmap.generation.failures import ModelError
 from goalmap.generation.prompt import validate_description
 from goalmap.workflows.afterwards import describe_recovery
@@ -20,7 +21,6 @@ from goalmap.workflows.brief import make_brief
 from goalmap.workflows.outcome import (
     FAILED,
     INTERRUPTED,
-    GenerateRequest,
     Neighbours,
     Outcome,
     Reporter,
@@ -139,7 +139,7 @@ class _Run:
     async def run(self) -> Outcome:
         """Begin, write, commit."""
         try:
-            begun = await self.worker.do(transaction.begin, _slot_request(self.request))
+            begun = await self.worker.do(transaction.begin, self.request)
         except errors.CommitError as error:
             return _failure(self.request, error)
         if isinstance(begun, transaction.AlreadyDone):
@@ -252,19 +252,6 @@ class Waiting:
         """
         self._worker.put(self._generation.close)
         self._worker.end(wait=True)
-
-
-def _slot_request(request: GenerateRequest) -> transaction.SlotRequest:
-    return transaction.SlotRequest(
-        map_path=request.map_path,
-        goal=request.goal,
-        slot=request.slot,
-        index=request.index,
-        file=request.file,
-        description=request.description.strip(),
-        naming=request.naming,
-        map_text=request.map_text,
-    )
 
 
 def _success(committed: Committed) -> Outcome:

@@ -1,4 +1,4 @@
-"""What a generation is asked for, and how it ended."""
+"""What a generation is given beside its request, and how it ended."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 from goalmap.core.assembly import Read
-from goalmap.core.goal_map import GoalMap, GoalPath
+from goalmap.core.goal_map import GoalMap
 from goalmap.core.library import Library
 from goalmap.core.text import visible
 
@@ -21,24 +21,6 @@ FAILED: Final = 1
 NOT_COMMITTED: Final = 75
 CONFLICT: Final = 76
 INTERRUPTED: Final = 130
-
-
-@dataclass(frozen=True)
-class GenerateRequest:
-    """A missing component. `file` is what the map holds now at `goal`, `slot` and `index` (None for a string slot).
-
-    `naming`: `autogen` makes a new file and has the map name it; `referenced` makes the file that the map names.
-    `map_text` is the map as an editor has it, unsaved: then the reference need not be on disk yet.
-    """
-
-    map_path: str
-    goal: GoalPath
-    slot: str
-    index: int | None
-    file: str
-    description: str
-    naming: Literal["autogen", "referenced"] = "autogen"
-    map_text: str | None = None
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,8 @@ if __package__ in (None, ""):  # run as a program: make the relative imports bel
 from goalmap.files import os_layer, transaction
 from goalmap.files.errors import CommitError
 from goalmap.files.recovery import recover
-from goalmap.files.transaction import AlreadyDone, SlotRequest, begin
+from goalmap.files.request import GenerateRequest
+from goalmap.files.transaction import AlreadyDone, begin
 
 COUNT = re.compile(rb'"count": "(\d{6})"')
 
@@ -110,7 +111,7 @@ class Crowd:
     def _commit(self, number: int) -> bool:
         goal, old = f"GOAL{number}", f"todo{number}.txt"
         try:
-            generation = begin(SlotRequest(str(self.map), (goal,), "protocol", None, old, f"describe {number}"))
+            generation = begin(GenerateRequest(str(self.map), (goal,), "protocol", None, old, f"describe {number}"))
             if isinstance(generation, AlreadyDone):
                 return True
             self.note("ledger", f"{time.monotonic_ns()} paid {number}")

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from goalmap.files.recovery import recover
-from goalmap.files.transaction import AlreadyDone, SlotRequest, begin
+from goalmap.files.request import GenerateRequest
+from goalmap.files.transaction import AlreadyDone, begin
 
 from .scenes import STEADY, Place, Told, generate, reference
 
@@ -82,7 +83,7 @@ def _git_checkout(place: Place) -> None:
 
 
 def _generate_other(place: Place) -> None:
-    request = SlotRequest(str(place.map), ("REVIEW",), "protocol", None, "todo.txt", "another")
+    request = GenerateRequest(str(place.map), ("REVIEW",), "protocol", None, "todo.txt", "another")
     generation = begin(request)
     if not isinstance(generation, AlreadyDone):
         generation.append("Other.\n")

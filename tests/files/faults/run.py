@@ -1,6 +1,6 @@
 """Break the commit everywhere, and report: points tried, survived and violated for each kind, and the mutants caught.
 
-    python tests/files/faults/run.py [--full] [--kind KIND ...] [--scene NAME ...] [--no-mutants] [--jobs N]
+    python tests/files/faults/run.py [--full] [--kind KIND ...] [--scene NAME ...] [--jobs N]
 
 Kinds: kill, nested (kill, and kill the recovery), error (once, lasting, after the effect), power (every disk that a
 power cut may leave), foreign (another writer run to its end). Without --full a sample of each is tried. Exit code 0 if

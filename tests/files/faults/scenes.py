@@ -16,7 +16,8 @@ from goalmap.files.errors import CommitError, Conflict, NotCommitted, Refused, S
 from goalmap.files.os_layer import Platform
 from goalmap.files.plain import create_empty, replace_map_text
 from goalmap.files.recovery import recover
-from goalmap.files.transaction import AlreadyDone, SlotRequest, begin
+from goalmap.files.request import GenerateRequest
+from goalmap.files.transaction import AlreadyDone, begin
 from goalmap.files.undo import undo
 
 # CRLF, tabs, a BOM, odd blanks and a duplicate key: whatever is not the one string must stay as it is.
@@ -73,9 +74,9 @@ class Scene:
     map_text: str = MAP
     hand: str = ""  # what the scene itself writes in the slot by another hand, if anything
 
-    def request(self, place: Place, description: str = "root causes") -> SlotRequest:
+    def request(self, place: Place, description: str = "root causes") -> GenerateRequest:
         """Return the request that this scene is about."""
-        return SlotRequest(
+        return GenerateRequest(
             str(place.map),
             self.goal,
             self.slot,
@@ -192,7 +193,7 @@ def _generate_scene(name: str, meanwhile: Callable[[Place], None] = lambda _: No
 def _seen_before(place: Place) -> None:
     """Make `.goalmap` as an earlier run left it."""
     recover(str(place.root))
-    other = SlotRequest(str(place.map), ("REVIEW",), "protocol", None, "todo.txt", "x")
+    other = GenerateRequest(str(place.map), ("REVIEW",), "protocol", None, "todo.txt", "x")
     generation = begin(other)
     assert not isinstance(generation, AlreadyDone)
     generation.abandon()

@@ -1,0 +1,42 @@
+"""What a generation is asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from goalmap.files.store import digest
+
+if TYPE_CHECKING:
+    from goalmap.core.goal_map import GoalPath
+
+
+@dataclass(frozen=True)
+class GenerateRequest:
+    """A missing component. `file` is what the map holds now at `goal`, `slot` and `index` (None for a string slot).
+
+    `naming`: `autogen` makes a new file and has the map name it; `referenced` makes the file that the map names.
+    `map_text` is the map as an editor has it, unsaved: then the reference need not be on disk yet.
+    """
+
+    map_path: str
+    goal: GoalPath
+    slot: str
+    index: int | None
+    file: str
+    description: str
+    naming: Literal["autogen", "referenced"] = "autogen"
+    map_text: str | None = None
+
+    @property
+    def root(self) -> str:
+        """The library's folder."""
+        return os.path.dirname(os.path.abspath(self.map_path))
+
+    @property
+    def key(self) -> str:
+        """What makes two requests the same one (I5). The description itself is kept nowhere."""
+        words = [self.goal, self.slot, self.index, self.file, self.naming, self.description.strip()]
+        return digest(json.dumps(words).encode())[:24]
