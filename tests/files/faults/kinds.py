@@ -268,6 +268,7 @@ def try_power(point: Point) -> list[str]:
 
 # -- other writers
 CALLS_FROM_LOOK_TO_RENAME = 3  # for who holds the map open; a write that is done is seen until the rename itself
+LONGEST_SAVE_CALLS = 12  # from where an editor opens the map to where it has written it
 _WAIT_S = 0.25  # for another process of ours: it may have to wait for the lock that the stopped one holds
 
 
@@ -282,7 +283,7 @@ def foreign_points(scene: Scene, *, every: int = 1) -> Iterator[Point]:
     for number, label in calls[::every]:
         for foreign in FOREIGN:
             yield Point("foreign", scene.name, number, label, (foreign.name,))
-        for later in (1, 3, 8):
+        for later in range(1, LONGEST_SAVE_CALLS + 1):
             yield Point("foreign", scene.name, number, label, ("slow save", later))
             yield Point("foreign", scene.name, number, label, ("held open", later))
 

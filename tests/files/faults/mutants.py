@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from goalmap.files import atomic, commit, journal, os_layer, recovery, transaction, undo
+from goalmap.files import atomic, commit, journal, os_layer, recovery, safe_open, transaction, undo
 
 from .scenes import BUFFERED, BY_HAND, CONFLICT, FRESH, NO_EXCHANGE, REFERENCED, STEADY, TAKEN_LATE, UNDO, Scene
 
@@ -240,6 +240,14 @@ def _writers_not_seen() -> None:
     os_layer.has_writer = lambda _: False
 
 
+def _writers_seen_too_late() -> None:
+    def when_quiet(self: atomic.MapFile, name: str, expected: tuple[str, str]) -> tuple[bytes, bool]:
+        data = safe_open.read_regular(self.folder, name, cap_bytes=atomic.MAX_MAP_BYTES) or b""
+        return data, not self._is_being_written(name)
+
+    atomic.MapFile._when_quiet = when_quiet  # type: ignore[method-assign] # noqa: SLF001
+
+
 def _buffer_not_marked() -> None:
     def mark(self: journal.Record) -> None:
         self.contents.is_buffered = True
@@ -305,5 +313,6 @@ MUTANTS = [
         "what the exchange displaced not looked at", _displaced_not_looked_at, "foreign", writer="another goal, rename"
     ),
     Mutant("programs that hold the map open not seen", _writers_not_seen, "foreign", writer="held open"),
+    Mutant("whether somebody writes asked after reading", _writers_seen_too_late, "foreign", writer="held open"),
     Mutant("a component of the same name overwritten", _clobbers, "foreign", writer="the component's name taken"),
 ]

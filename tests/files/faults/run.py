@@ -37,13 +37,12 @@ from .kinds import (
     power_points,
 )
 from .mutants import MUTANTS, Mutant
-from .scenes import FRESH, NO_DIR_FD, NO_EXCHANGE, POWER_SCENES, SCENES, STEADY, UNDO, Scene
+from .scenes import NO_DIR_FD, NO_EXCHANGE, POWER_SCENES, SCENES, STEADY, Scene
 from .tap import changes_disk
 
 KINDS = ("kill", "nested", "error", "power", "foreign")
 SAMPLE = {"kill": 300, "nested": 150, "error": 400, "power": 500, "foreign": 200}
 POWER_CAP, POWER_CAP_SAMPLED = 3000, 60
-RECOVERIES_CUT = (STEADY, FRESH, UNDO)  # scenes whose recoveries also lose power
 
 
 def points_of(kind: str, scene: Scene, *, full: bool) -> Iterator[Point]:
@@ -51,7 +50,7 @@ def points_of(kind: str, scene: Scene, *, full: bool) -> Iterator[Point]:
     if kind == "kill":
         yield from kill_points(scene)
     elif kind == "nested":
-        yield from nested_points(scene, every=2 if full else 16)
+        yield from nested_points(scene, every=1 if full else 16)
     elif kind == "error":
         yield from error_points(scene)
     elif kind == "power":
@@ -59,12 +58,17 @@ def points_of(kind: str, scene: Scene, *, full: bool) -> Iterator[Point]:
             return  # without fsync of folders nothing holds in this model; such systems keep the order themselves
         cap = POWER_CAP if full else POWER_CAP_SAMPLED
         yield from power_points(scene, cap=cap)
-        if full and scene in RECOVERIES_CUT:
-            for number, label in enumerate(calls_of_scene(scene), 1):
-                if changes_disk(label):
-                    yield from power_points(scene, cap=POWER_CAP_SAMPLED, recovery_of=number)
+        if full:
+            yield from power_points_of_recoveries(scene)
     elif scene in (STEADY, NO_EXCHANGE):
         yield from foreign_points(scene)
+
+
+def power_points_of_recoveries(scene: Scene) -> Iterator[Point]:
+    """Yield the disks that a power cut may leave in the recovery from a kill, for each call to kill at."""
+    for number, label in enumerate(calls_of_scene(scene), 1):
+        if changes_disk(label):
+            yield from power_points(scene, cap=POWER_CAP_SAMPLED, recovery_of=number)
 
 
 def try_point(point: Point) -> tuple[Point, list[str]]:
@@ -154,6 +158,8 @@ def main() -> int:
             found = run_kind(kind, some, full=arguments.full, jobs=arguments.jobs)
             if arguments.full and found[0]:
                 print(f"  {some[0].name}: {found[0]} points, {len(found[1])} violated", flush=True)
+            for point, wrong in found[1][: arguments.show]:
+                print(f"  {point}", *wrong, sep="\n      ", flush=True)
             tried += found[0]
             violated += found[1]
         seconds = time.monotonic() - start_s
@@ -161,8 +167,6 @@ def main() -> int:
             f"{kind:8} {tried:6} points {tried - len(violated):6} survived {len(violated):5} violated {seconds:7.1f} s",
             flush=True,
         )
-        for point, wrong in violated[: arguments.show]:
-            print(f"  {point}", *wrong, sep="\n      ")
         failures += len(violated)
     if "mutants" in kinds:
         start_s, escaped = time.monotonic(), 0

@@ -1,7 +1,8 @@
 """The crowd once more, with language servers and a command line: real ones, that ask a real endpoint.
 
 Each server works on four slots at a time; each is killed now and then, and the next one goes on. Whose text is safe by
-then is read from the journal: no request for it may come afterwards.
+then is read from the journal: no request for it may come afterwards. The editor of a server may have the map open
+(open_map.py): then what it commits goes through the buffer wherever the disk lacks what the buffer has.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from support.openai_endpoint import Endpoint, Reply, Request
 from support.scene import SERVER, environment
 
 from .crowd import Crowd, Result, start_process
+from .open_map import OpenMap, View
 
 AT_ONCE = 4
 PATIENCE_S = 120.0
@@ -43,41 +45,81 @@ class Servers:
         self.running: set[asyncio.subprocess.Process] = set()
         self.safe_since: dict[int, int] = {}  # by slot: how many requests there had been
 
-    async def serve(self, numbers: list[int]) -> None:
+    async def serve(self, numbers: list[int], editor: OpenMap | None, view: View) -> None:
         """Generate these slots through one server after the other."""
         left = list(numbers)
+        following = asyncio.create_task(editor.follow()) if editor else None
         for _ in range(TRIES):
             if left:
-                await self._serve_once(left)
+                await self._serve_once(left, editor, view)
         self.result.wrong += [f"GOAL{number} was given up" for number in left]
+        if editor and following:
+            await editor.until_clean()
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+            self.result.wrong += editor.check()
 
-    async def _serve_once(self, left: list[int]) -> None:
+    async def _serve_once(self, left: list[int], editor: OpenMap | None, view: View) -> None:
         client = await LspClient.spawn(SERVER, env=self.env)
         self.running.add(client.process)
         try:
             folder = {"uri": self.crowd.root.as_uri(), "name": "library"}
-            await client.initialize(CAPABILITIES, workspaceFolders=[folder])
+            await client.initialize(editor.capabilities if editor else CAPABILITIES, workspaceFolders=[folder])
+            if editor:
+                editor.open(client)
             for _ in range(len(left) * TRIES):
                 if not left:
                     break
-                jobs = {await self._begin(client, number): number for number in left[:AT_ONCE]}
-                for job, number in jobs.items():
-                    ended = await client.notification(
-                        "goalmap/generated", lambda told, job=job: told["job"] == job, timeout_s=PATIENCE_S
-                    )
-                    if ended["outcome"] == "committed":
-                        self._note_safe(number)
-                        left.remove(number)
-                    elif self._is_there(number):  # the other server's recovery has finished it
-                        left.remove(number)
+                await self._generate(client, left, editor, view)
             await client.shutdown_and_exit(timeout_s=PATIENCE_S)
         except (ServerEndedError, ConnectionError):
             await client.exit_code()  # killed: reaped before anybody else asks
         finally:
+            if editor:
+                editor.lose_server()
             self.running.discard(client.process)
             await client.__aexit__()
         if "Traceback" in client.stderr:
             self.result.wrong.append(client.stderr)
+
+    async def _generate(self, client: LspClient, left: list[int], editor: OpenMap | None, view: View) -> None:
+        """Generate some of these slots, and take out those that came about."""
+        if editor and view == "dirty":
+            editor.type()
+        jobs = {await self._begin(client, number): number for number in left[:AT_ONCE]}
+        outcomes: dict[int, str] = {}
+        for job, number in jobs.items():
+            ended = await client.notification(
+                "goalmap/generated", lambda told, job=job: told["job"] == job, timeout_s=PATIENCE_S
+            )
+            outcomes[number] = ended["outcome"]
+            self.result.outcomes[ended["outcome"]] += 1
+            if ended["outcome"] in ("committed", "pending-save"):
+                self._note_safe(number)
+        if editor:
+            await editor.until_clean()
+        for number, outcome in outcomes.items():
+            # What another one's recovery has finished is there, too; what waits for a save may be thrown away.
+            if outcome == "committed" or self._is_there(number):
+                left.remove(number)
+        if editor and any(number in left for number in outcomes):
+            await self._run("recover")
+
+    async def _run(self, *arguments: str) -> None:
+        """Run the command line."""
+        process = await asyncio.create_subprocess_exec(
+            *SERVER[:-1],
+            *arguments,
+            cwd=self.crowd.root,
+            env=self.env,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        self.running.add(process)
+        _, said = await process.communicate()
+        self.running.discard(process)
+        if b"Traceback" in said:
+            self.result.wrong.append(said.decode())
 
     async def _begin(self, client: LspClient, number: int) -> str:
         told = {"uri": self.crowd.map.as_uri(), "goal": [f"GOAL{number}"], "slot": "protocol", "index": None}
@@ -90,20 +132,7 @@ class Servers:
         """Generate these slots by the command line, one after the other."""
         for number in numbers:
             for _ in range(TRIES):
-                arguments = ["generate", f"GOAL{number}", "protocol", "--description", f"describe slot <{number}>"]
-                process = await asyncio.create_subprocess_exec(
-                    *SERVER[:-1],
-                    *arguments,
-                    cwd=self.crowd.root,
-                    env=self.env,
-                    stdout=asyncio.subprocess.DEVNULL,
-                    stderr=asyncio.subprocess.PIPE,
-                )
-                self.running.add(process)
-                _, said = await process.communicate()
-                self.running.discard(process)
-                if b"Traceback" in said:
-                    self.result.wrong.append(said.decode())
+                await self._run("generate", f"GOAL{number}", "protocol", "--description", f"describe slot <{number}>")
                 if self._is_there(number):
                     self._note_safe(number)  # somebody's recovery may have finished it
                     break
@@ -163,7 +192,7 @@ def _slot_of(request: Request) -> int:
     return int(match[1])
 
 
-def play_servers(*, servers: int, slots: int, kills: int, seed: int) -> Result:
+def play_servers(*, servers: int, view: View, slots: int, kills: int, seed: int) -> Result:
     """Play one round: the servers, and a command line that has half as many slots as each of them."""
     result, base = Result(), Path(tempfile.mkdtemp(prefix="goalmap-crowd-"))
     texts = _texts(slots + (kills + 1) * AT_ONCE * 2, seed)
@@ -171,7 +200,7 @@ def play_servers(*, servers: int, slots: int, kills: int, seed: int) -> Result:
     others = [start_process(crowd.edit), start_process(crowd.read)]  # before there is a loop, which no fork survives
     start_s = time.monotonic()
     try:
-        asyncio.run(_play(crowd, result, texts, servers=servers, slots=slots, kills=kills, seed=seed))
+        asyncio.run(_play(crowd, result, texts, servers=servers, view=view, slots=slots, kills=kills, seed=seed))
     finally:
         for child in others:
             os.kill(child, signal.SIGKILL)
@@ -184,7 +213,7 @@ def play_servers(*, servers: int, slots: int, kills: int, seed: int) -> Result:
 
 
 async def _play(
-    crowd: Crowd, result: Result, texts: list[str], *, servers: int, slots: int, kills: int, seed: int
+    crowd: Crowd, result: Result, texts: list[str], *, servers: int, view: View, slots: int, kills: int, seed: int
 ) -> None:
     async with Endpoint([Reply(text=text, chunk_chars=64) for text in texts]) as endpoint:
         everybody = Servers(crowd, endpoint, result)
@@ -192,9 +221,10 @@ async def _play(
         killer = asyncio.create_task(everybody.kill(kills, random.Random(seed)))
         async with asyncio.TaskGroup() as group:
             for n in range(servers):
-                group.create_task(
-                    everybody.serve([number for number in range(slots) if number % shares in (2 * n, 2 * n + 1)])
-                )
+                share = [number for number in range(slots) if number % shares in (2 * n, 2 * n + 1)]
+                # Of editors whose user types, every other one does not reload: there even a clean map takes edits.
+                editor = OpenMap(crowd, n, random.Random(seed + n), reloads=view == "clean" or n % 2 == 0)
+                group.create_task(everybody.serve(share, editor if view != "closed" else None, view))
             group.create_task(everybody.command(list(range(shares - 1, slots, shares))))
         killer.cancel()
         result.paid = len(endpoint.requests)
