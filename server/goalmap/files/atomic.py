@@ -242,7 +242,7 @@ class MapFile:
         """Return what the file holds once it is whole and nobody writes to it; after half a second in any case."""
         end_s = time.monotonic() + _WRITER_WAIT_S
         while True:
-            # First whether somebody writes, then what is there: the other way round, what came in between would be lost.
+            # First who writes, then what is there: the other way round, what came in between would be lost.
             is_free = not self._is_being_written(name)
             data = safe_open.read_regular(self.folder, name, cap_bytes=MAX_MAP_BYTES) or b""
             is_quiet = is_free and (_short(data) in expected or _is_json(data))
