@@ -181,7 +181,9 @@ class MapFile:
             if now is None or not base.is_still(now) or self._is_being_written(self.name) or self._is_touched(now):
                 self.folder.unlink(ready)
                 return False
-            if self.folder.exchange(ready, self.name):
+            # The map's name first: whoever watches the folder then hears last that the map has come. The other way
+            # round it hears last that the map has gone, and VS Code's watcher, which sums up, says nothing at all.
+            if self.folder.exchange(self.name, ready):
                 return self.settle(tx)
             # No such call here. Whoever writes between the last look and this line loses, and nothing can tell.
             self.folder.replace(ready, self.folder, self.name)
@@ -226,7 +228,7 @@ class MapFile:
             undisturbed = False
             current = safe_open.read_regular(self.folder, self.name, cap_bytes=MAX_MAP_BYTES)
             ours_is_there = current is not None and _short(current) == written
-            if ours_is_there and _is_json(held) and self.folder.exchange(name, self.name):
+            if ours_is_there and _is_json(held) and self.folder.exchange(self.name, name):
                 continue  # theirs is the map again; what came out is ours, unless yet another one wrote
             parked = f"goal_map.{tx}.{_short(held)}.json"
             self.folder.replace(name, self._parked, parked)
