@@ -47,12 +47,13 @@ def test_a_slot_whose_name_is_no_folder_is_refused(tmp_path: Path, outside: Path
 @pytest.mark.parametrize(
     "file", ["../../x.txt", "/etc/x.txt", "a\x00.txt", "nul.txt", "COM1", "a//b", "./x", "C:\\x", "x. ", "a\u202e.txt"]
 )
-def test_an_unsafe_reference_is_not_generated_under_its_own_name(tmp_path: Path, file: str) -> None:
-    library = _library(tmp_path, "G", "protocol", file)
+@pytest.mark.parametrize("slot", ["protocol", "template"])
+def test_an_unsafe_reference_is_not_generated_under_its_own_name(tmp_path: Path, slot: str, file: str) -> None:
+    library = _library(tmp_path, "G", slot, file)
     with pytest.raises(Refused):
-        begin(library.request("protocol", file, goal=("G",), naming="referenced"))
-    library.generate(library.request("protocol", file, goal=("G",)))
-    assert library.reference(goal=("G",)) == "autogen_protocol_for_g.txt"
+        begin(library.request(slot, file, goal=("G",), naming="referenced"))
+    library.generate(library.request(slot, file, goal=("G",)))
+    assert library.reference(slot, goal=("G",)) == f"autogen_{slot}_for_g.txt"
 
 
 @pytest.mark.parametrize(
@@ -146,10 +147,10 @@ def test_a_record_that_is_no_file_is_not_opened(library: Library) -> None:
 def test_a_huge_map_is_refused_within_a_second(library: Library) -> None:
     with library.map.open("wb") as file:
         file.truncate(200 << 20)
-    start_s = time.monotonic()
+    start_s = time.process_time()  # a busy machine is no fault
     with pytest.raises(Refused, match="larger than"):
         begin(library.request())
-    assert time.monotonic() - start_s < 1
+    assert time.process_time() - start_s < 1
 
 
 @pytest.mark.parametrize("taken", ["AUTOGEN_PROTOCOL_FOR_DEBUG.TXT", "autogen_protocol_for_debug.txt"])

@@ -56,6 +56,11 @@ class OpenMap:
         """Have none, until the next one."""
         self._client = None
 
+    def _server(self) -> LspClient | None:
+        """Return the server, if it lives, as far as anybody knows."""
+        client = self._client
+        return client if client is not None and client.process.returncode is None else None
+
     def type(self) -> None:
         """Count up by hand."""
         self.typed += 1
@@ -83,8 +88,8 @@ class OpenMap:
         new = self.text.encode()
         if self.crowd.save_by_rename(self.base, new, f"editor{self.number}.tmp"):
             self.base, self.changes, self.saved = new, [], self._noted(self.text)
-            if self._client is not None:
-                self._client.save(self.crowd.map.as_uri())
+            if (client := self._server()) is not None:
+                client.save(self.crowd.map.as_uri())
         else:
             self._load(self.crowd.map.read_bytes())  # with what was changed here; saved at the next look
 
@@ -101,8 +106,8 @@ class OpenMap:
     def _set(self, text: str) -> None:
         self.text = text
         self.version += 1
-        if self._client is not None:
-            self._client.change(self.crowd.map.as_uri(), self.version, {"text": text})
+        if (client := self._server()) is not None:
+            client.change(self.crowd.map.as_uri(), self.version, {"text": text})
 
     def _change(self, pattern: str, new: str) -> None:
         self.changes.append((pattern, new))
