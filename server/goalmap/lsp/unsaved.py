@@ -63,7 +63,7 @@ class Unsaved:
         settled = await self._settle(entry)
         if settled is not None:
             return settled
-        if not done and library.document is None:
+        if not done and library.document is None and entry in self._entries:
             self._entries.remove(entry)
             return await _finish_on_disk(outcome)
         entry.is_placing = False
@@ -107,7 +107,7 @@ class Unsaved:
     async def end(self) -> None:
         """Look at the disk for the last time: editors that save and quit at once give no other chance."""
         await self._settle_all(list(self._entries))
-        for entry in self._entries:
+        for entry in list(self._entries):
             await asyncio.to_thread(entry.waiting.close)
 
     # -- thrown away --------------------------------------------------------------------------------------------------
@@ -124,7 +124,8 @@ class Unsaved:
         """Show as interrupted what was neither saved nor is going to be."""
         await self._settle_all(self._of(library))
         for entry in self._of(library):
-            if self._is_thrown_away(entry):
+            # Others that let go at the same time, or settle, may have seen to it while this one waited.
+            if entry in self._entries and self._is_thrown_away(entry):
                 self._entries.remove(entry)
                 await asyncio.to_thread(entry.waiting.close)
         self._tell(library)
