@@ -47,7 +47,7 @@ ON_DISK: Final = {
     "the component has no name": r"rename_with_flag\(\.goalmap\.",
     "the map is not written, and the component is published": r"create\(\.goal_map\.",
     "the new map has not its name": r"replace\(\.goal_map\.",
-    "the names are not exchanged": r"rename_with_flag\(\.goal_map\.",
+    "the names are not exchanged": r"rename_with_flag\(goal_map\.json, ",
     "the old map is not removed": r"unlink\(\.goal_map\..*\.tmp",
     "the record is not dropped": rf"replace\({RECORD}",
 }
