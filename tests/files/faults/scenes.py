@@ -147,7 +147,7 @@ class Place:
 
 
 def _read(path: str) -> bytes:
-    with open(path, "rb") as file:  # noqa: PTH123 - as above
+    with open(path, "rb") as file:
         return file.read()
 
 
