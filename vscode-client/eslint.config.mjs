@@ -1,7 +1,7 @@
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', 'server/', '.e2e/', 'scripts/', '*.mjs'] },
+  { ignores: ['dist/', 'node_modules/', 'server/', '.e2e/', 'scripts/', '**/*.mjs', '**/*.cjs'] },
   ...tseslint.configs.strictTypeChecked,
   ...tseslint.configs.stylisticTypeChecked,
   {

@@ -13,9 +13,9 @@ import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
-import { DEBUG_MAP, DRILL, EDITOR, technicalLibrary, writingLibrary, type Library } from './library.ts';
-import { ScriptedModel } from './model.ts';
-import { until } from './until.ts';
+import { DEBUG_MAP, DRILL, EDITOR, technicalLibrary, writingLibrary, type Library } from '../support/library.ts';
+import { ScriptedModel } from '../support/model.ts';
+import { until } from '../support/until.ts';
 import { Workbench } from './workbench.ts';
 
 const KEY = 'sk-canary-4f1d-9a7c';
@@ -370,6 +370,6 @@ try {
   await model.close();
   fs.rmSync(scratch, { recursive: true, force: true });
 }
-console.log(`${((performance.now() - started_ms) / 1000).toFixed(1)} s in all`);
-console.log(`${String(passed)} passed, ${failure === undefined ? '0' : '1'} failed`);
+const took_s = ((performance.now() - started_ms) / 1000).toFixed(1);
+console.log(`${String(passed)} steps passed, ${failure === undefined ? '0' : '1'} failed, ${took_s} s in all`);
 process.exitCode = failure === undefined ? 0 : 1;

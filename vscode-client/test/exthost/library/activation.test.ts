@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import * as vscode from 'vscode';
+import { technicalLibrary } from '../../support/library.ts';
+import { until } from '../../support/until.ts';
+import { closeAll, diagnosticsBecome, errorsBecome, extension, newLibrary, open, place, replace } from '../editor.ts';
+import { paletteEntries, statusItem } from '../window.ts';
+
+interface Command {
+  readonly command: string;
+  readonly title: string;
+  readonly category: string;
+}
+
+const contributed = (): readonly Command[] =>
+  (extension().packageJSON as { contributes: { commands: readonly Command[] } }).contributes.commands;
+const titles = (...left_out: readonly string[]): string[] =>
+  contributed()
+    .filter(({ command }) => !left_out.includes(command))
+    .map(({ title, category }) => `${category}: ${title}`)
+    .sort();
+
+describe('a workspace with a library', () => {
+  after(closeAll);
+
+  it('wakes the extension, and its server, before any file is opened', async () => {
+    // VS Code has no event for an activation that somebody else has asked for.
+    await until('the extension is active', () => extension().isActive);
+    const root = vscode.workspace.workspaceFolders?.[0]?.uri.fsPath ?? '';
+    await errorsBecome(vscode.Uri.file(path.join(root, 'prompts/goal_map.json')), 2);
+    assert.equal(vscode.window.activeTextEditor, undefined);
+  });
+
+  it('has every command of package.json, each with a title, and the commands of the server', async () => {
+    const commands = new Set(await vscode.commands.getCommands(true));
+    for (const { command, title, category } of contributed()) {
+      assert.ok(commands.has(command), `${command} is not registered`);
+      assert.match(title, /^[A-Z].{5,}$/);
+      assert.equal(category, 'Goalmap');
+    }
+    for (const name of ['generateComponent', 'generateAll', 'cancelGeneration', 'undo', 'createEmpty']) {
+      assert.ok(commands.has(`goalmap.${name}`), `goalmap.${name} is not registered`);
+    }
+  });
+
+  it('shows in the palette what makes sense: a preview only where there is a goal', async () => {
+    assert.deepEqual((await paletteEntries('Goalmap:')).sort(), titles('goalmap.previewPrompt'));
+    const map = await open(newLibrary('palette').map);
+    await errorsBecome(map.uri, 2);
+    assert.deepEqual((await paletteEntries('Goalmap:')).sort(), titles());
+  });
+
+  it('tells the tokens of the goal under the cursor in the status bar', async () => {
+    const map = await open(newLibrary('status').map);
+    await errorsBecome(map.uri, 2);
+    const editor = vscode.window.activeTextEditor;
+    assert.ok(editor);
+    editor.selection = new vscode.Selection(place(map, 'review_steps'), place(map, 'review_steps'));
+    await statusItem('tokens');
+  });
+
+  it('finds a library that is made later', async () => {
+    const root = vscode.workspace.workspaceFolders?.[0]?.uri.fsPath ?? '';
+    const place = path.join(root, 'made later');
+    // VS Code watches what is in a new folder only from when it has heard of the folder.
+    const watcher = vscode.workspace.createFileSystemWatcher('**/made later');
+    const seen = new Promise((resolve) => watcher.onDidCreate(resolve));
+    fs.mkdirSync(place);
+    await seen;
+    watcher.dispose();
+    const later = technicalLibrary(place);
+    await diagnosticsBecome(vscode.Uri.file(later.map), (found) => found.length === 2);
+  });
+});
+
+describe('goalmap.restart', () => {
+  after(closeAll);
+
+  it('brings a new server, which knows what is unsaved', async () => {
+    const map = await open(newLibrary('restart').map);
+    await errorsBecome(map.uri, 2);
+    await replace(map, '"review_steps.txt"', '"unwritten.txt"');
+    await errorsBecome(map.uri, 3);
+    const withdrawn = errorsBecome(map.uri, 0);
+    await vscode.commands.executeCommand('goalmap.restart');
+    await withdrawn;
+    await errorsBecome(map.uri, 3);
+  });
+});
+
+describe('goalmap.doctor', () => {
+  after(closeAll);
+
+  it('reports on the editor, the server and the library', async () => {
+    await vscode.commands.executeCommand('goalmap.doctor');
+    const report = vscode.window.activeTextEditor?.document.getText() ?? '';
+    assert.match(report, /^Goalmap for VS Code \d/m);
+    assert.match(report, /^workspace trusted: yes$/m);
+    assert.match(report, /^language server: running$/m);
+    assert.match(report, /^ok +python +3\.\d+/m);
+  });
+});
