@@ -124,29 +124,41 @@
 
 ;;; Questions
 
-(defun goalmap--ask (field)
-  "Return the user's answer to FIELD as the server wants it; nil for none."
+(defun goalmap--ask (field place)
+  "Return the user's answer to FIELD as the server wants it; nil for none.
+PLACE says which of several questions it is."
   (let* ((fault (plist-get field :error))
-         (prompt (format "%s%s: " (if (stringp fault) (concat fault "\n") "")
-                         (plist-get field :description)))
+         (prompt (format "%s%s%s: " (if (stringp fault) (concat fault "\n") "")
+                         place (plist-get field :description)))
          (default (plist-get field :default))
          (value (read-string prompt (and (stringp default) default))))
     (unless (and (eq t (plist-get field :required)) (string-blank-p value))
       (list :id (plist-get field :id) :value value))))
 
+(defun goalmap--ask-all (fields)
+  "Return the user's answers to FIELDS, asked one after the other; nil for none.
+An empty answer to a question that must be answered ends them."
+  (let ((total (length fields))
+        (answers nil))
+    (cl-loop for field in fields
+             for number from 1
+             for place = (if (> total 1) (format "(%d of %d) " number total) "")
+             for answer = (goalmap--ask field place)
+             do (push answer answers)
+             while answer)
+    (and (car answers) (nreverse answers))))
+
 (defun goalmap--resolve-and-run (server command arguments)
   "Run COMMAND with ARGUMENTS after SERVER's questions about it, if it has any."
   (goalmap--tell-changes server)
-  (let ((params (list :command command :arguments arguments))
-        (declined nil))
+  (let ((params (list :command command :arguments arguments)))
     (while params
       (let* ((resolved (jsonrpc-request server :command/resolve params))
              (fields (append (plist-get resolved :formFields) nil))
-             (answers (mapcar #'goalmap--ask fields)))
-        (setq params nil
-              declined (memq nil answers))
+             (answers (goalmap--ask-all fields)))
+        (setq params nil)
         (cond
-         (declined
+         ((and fields (not answers))
           (message "Goalmap: nothing was generated, for want of a description"))
          (fields
           (setq params (list :command (plist-get resolved :command)

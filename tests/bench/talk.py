@@ -13,7 +13,7 @@ from typing import Any, Self
 Json = dict[str, Any]
 TIMEOUT_S = 180.0
 CAPABILITIES: Json = {
-    "workspace": {"configuration": False, "workspaceFolders": True},
+    "workspace": {"configuration": False, "workspaceFolders": True, "diagnostics": {"refreshSupport": True}},
     "textDocument": {
         "diagnostic": {},
         "publishDiagnostics": {"relatedInformation": True},

@@ -211,6 +211,18 @@ def test_an_empty_answer_changes_nothing(typed: str, goalmap: Any, gap: Path) ->
     assert not (gap / ".goalmap").exists()
 
 
+def test_of_several_one_may_be_left_out(goalmap: Any, library: Path) -> None:
+    for name in ("protocols/drill", "constraints/no_guessing"):
+        (library / f"components/{name}.txt").unlink()
+    with endpoint(goalmap, Reply(text=NUMBERS)) as model:
+        done = goalmap.on_terminal("generate", "DEBUG", "--all", typed="\nwhat must not be guessed\n")
+        (request,) = model.requests()
+    assert done.code == 0
+    assert "Enter alone leaves it out" in done.out
+    assert "2 components: 1 committed, 1 skipped." in done.out
+    assert "what must not be guessed" in json.dumps(request["body"])
+
+
 # -- refused before anything is paid for -----------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),

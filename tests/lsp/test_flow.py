@@ -33,10 +33,6 @@ GENERATE, GENERATE_ALL, CANCEL, UNDO = (
     "goalmap.undo",
 )
 WARNING, INFO = types.MessageType.Warning, types.MessageType.Info
-PERSONA = """You have kept the night shift of a data centre for twenty years. Nothing that blinks
-impresses you; what stops blinking does. You speak calmly, you write everything down with the time beside it,
-and you trust a graph only after you have seen what feeds it.
-"""
 WRITING = Reply(text=TEXT, pause="writing", pause_after=3)
 SERVER = ClientServerConfig(server_command=[sys.executable, "-m", "goalmap", "lsp"], client_factory=flow_client)
 ASKS = {"interactiveResolve": {"inputTypes": ["string"]}, "goalmap": {"reloadsCleanFiles": True}}
@@ -285,31 +281,6 @@ async def test_no_description_no_generation(description: str | None, asking: Flo
     assert said.type == WARNING
     assert scene.files() == before
     assert not (scene.root / ".goalmap").exists()
-
-
-async def test_all_that_is_missing(asking: FlowClient, scene: Scene) -> None:
-    scene.map.write_text(MAP.replace("detective.txt", "nobody.txt"), encoding="utf-8")
-    asking.open(scene)
-    marks = await asking.marked(scene, count=2)
-    actions = await asking.actions(scene, marks[0].range)
-    (action,) = [one for one in actions if one.title == "Generate all 2 missing components of DEBUG…"]
-    assert action.command is not None
-    params = {"command": action.command.command, "arguments": action.command.arguments}
-    assert params["command"] == GENERATE_ALL
-    (field,) = (await asking.resolve(params))["formFields"]
-    assert "DEBUG" in field["description"]
-    ready = await asking.resolve({**params, "formAnswers": [{"id": "description", "value": DESCRIPTION}]})
-    async with Endpoint([Reply(text=TEXT), Reply(text=PERSONA)]) as endpoint:
-        await asking.use_model(endpoint)
-        job = (await asking.execute(ready["command"], *ready["arguments"]))["job"]
-        ended = await asking.outcome(job)
-        assert "Root cause drill" in str(endpoint.requests[1].body["messages"])  # the second saw the first
-    assert ended["outcome"] == "committed"
-    assert ended["message"] == "2 components: 2 committed."
-    assert scene.generated.name in scene.map_text()
-    assert "autogen_persona_for_debug.txt" in scene.map_text()
-    asking.reload(scene)
-    assert not await asking.marked(scene, count=0)
 
 
 # -- telling -----------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,11 @@ from goalmap.generation.model import ModelSettings
 from goalmap.inspection import disk_reader, read_map
 from goalmap.workflows import GenerateRequest, Neighbours, Outcome, generate
 from support.openai_endpoint import Endpoint
+
+
+async def on_disk() -> bool:
+    """Say that the map is changed on disk."""
+    return False
 
 
 @dataclass
@@ -59,12 +64,17 @@ class Bench:
         assert goal_map is not None
         return Neighbours(goal_map, LibraryLoader(str(self.root)).load(), disk_reader(str(self.root)))
 
+    @staticmethod
+    async def in_buffer() -> bool:
+        """Say that the map is changed in an editor's buffer."""
+        return True
+
     async def generate(
         self,
         endpoint: Endpoint,
         *,
         request: GenerateRequest | None = None,
-        through_buffer: Callable[[], bool] = lambda: False,
+        through_buffer: Callable[[], Awaitable[bool]] = on_disk,
         timeout_s: float = 20.0,
     ) -> Outcome:
         """Generate with the endpoint's model."""

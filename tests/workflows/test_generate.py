@@ -137,7 +137,7 @@ async def test_cancelled_half_way_the_text_is_parked(bench: Any) -> None:
 async def test_cancelled_too_late_it_is_committed(bench: Any) -> None:
     async with Endpoint([Reply(text=TEXT)]) as endpoint:
 
-        def cancel_now() -> bool:
+        async def cancel_now() -> bool:
             task.cancel()
             return False
 
@@ -152,7 +152,7 @@ async def test_cancelled_too_late_it_is_committed(bench: Any) -> None:
 async def test_pending_until_the_map_is_saved(bench: Any) -> None:
     before = bench.map_text
     async with Endpoint([Reply(text=TEXT)]) as endpoint:
-        outcome = await bench.generate(endpoint, through_buffer=lambda: True)
+        outcome = await bench.generate(endpoint, through_buffer=bench.in_buffer)
     assert (outcome.kind, outcome.exit_code, outcome.file) == ("pending-save", 0, bench.component.name)
     assert bench.component.read_text() == TEXT
     assert bench.map_text == before
@@ -168,7 +168,7 @@ async def test_pending_until_the_map_is_saved(bench: Any) -> None:
 
 async def test_pending_and_let_go_it_can_be_finished(bench: Any) -> None:
     async with Endpoint([Reply(text=TEXT)]) as endpoint:
-        outcome = await bench.generate(endpoint, through_buffer=lambda: True)
+        outcome = await bench.generate(endpoint, through_buffer=bench.in_buffer)
     outcome.waiting.close()
     (waiting,) = workflows.pending(str(bench.root))
     assert (waiting.goal, waiting.slot, waiting.is_buffered) == (("Technical", "DEBUG"), "protocol", True)
@@ -185,7 +185,7 @@ async def test_a_reference_of_an_unsaved_map_only(bench: Any) -> None:
     unsaved = before.replace('"protocol": "passes.txt"', '"protocol": "passes.txt",\n      "persona": "new.txt"')
     request = replace(bench.request, goal=("Technical", "REVIEW"), slot="persona", file="new.txt", map_text=unsaved)
     async with Endpoint([Reply(text=TEXT)]) as endpoint:
-        outcome = await bench.generate(endpoint, request=request, through_buffer=lambda: True)
+        outcome = await bench.generate(endpoint, request=request, through_buffer=bench.in_buffer)
     assert outcome.kind == "pending-save"
     assert bench.map_text == before
     (bench.root / "goal_map.json").write_text(unsaved.replace("new.txt", outcome.file))
@@ -197,7 +197,7 @@ async def test_its_own_name_needs_no_buffer(bench: Any) -> None:
     before = bench.map_text
     request = replace(bench.request, naming="referenced")
     async with Endpoint([Reply(text=TEXT)]) as endpoint:
-        outcome = await bench.generate(endpoint, request=request, through_buffer=lambda: True)
+        outcome = await bench.generate(endpoint, request=request, through_buffer=bench.in_buffer)
     assert (outcome.kind, outcome.file) == ("committed", "drill.txt")
     assert (bench.root / "components/protocols/drill.txt").read_text() == TEXT
     assert bench.map_text == before

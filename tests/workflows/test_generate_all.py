@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from goalmap.workflows import GenerateRequest, Outcome, Summary, generate_all, missing_references
+from support.openai_endpoint import Endpoint, Reply
 
 
 def outcome(request: GenerateRequest, kind: Any = "committed", code: int = 0, **more: Any) -> Outcome:
@@ -82,16 +84,73 @@ async def test_a_failure_that_all_would_meet_ends_it(bench: Any) -> None:
     assert summary.exit_code == 1
 
 
+async def test_each_is_committed_on_its_own_and_later_ones_see_the_earlier(bench: Any) -> None:
+    """Two at once; the third begins when one of them is there, and is told of it."""
+    texts = [
+        "1. Ask what changed.\n2. Ask who saw it.\n3. Undo one change at a time.\n",
+        "You have kept the night shift for twenty years, and trust no graph that you have not fed yourself.\n",
+        "Never guess at a cause. Never blame a person. Say what was not looked at.\n",
+    ]
+    map_path = bench.root / "goal_map.json"
+    goal_map = {"DEBUG": {"protocol": "a.txt", "persona": "b.txt", "constraints": ["c.txt"]}}
+    map_path.write_text(json.dumps(goal_map))
+    asked = [("protocol", None, "a.txt"), ("persona", None, "b.txt"), ("constraints", 0, "c.txt")]
+    wanted = [
+        replace(bench.request, goal=("DEBUG",), slot=slot, index=index, file=file, description=f"about {file}")
+        for slot, index, file in asked
+    ]
+    gates = ["first", "second", None]
+    script = [Reply(text=text, pause=gate, pause_after=1) for text, gate in zip(texts, gates, strict=True)]
+    async with Endpoint(script) as endpoint:
+        task = asyncio.ensure_future(
+            generate_all(wanted, lambda request: bench.generate(endpoint, request=request), at_once=2)
+        )
+        await endpoint.reached("first")
+        await endpoint.reached("second")
+        assert len(endpoint.requests) == 2
+        endpoint.open("first")
+        await endpoint.arrived(3)
+        sent = json.dumps(endpoint.requests[2].body["messages"])
+        assert ("Ask what changed." in sent, "night shift" in sent) == (True, False)
+        endpoint.open("second")
+        summary = await task
+    assert (summary.message, summary.reasons, summary.kind) == ("3 components: 3 committed", (), "committed")
+    now = json.loads(map_path.read_text())["DEBUG"]
+    files = {"protocol": now["protocol"], "persona": now["persona"], "constraints": now["constraints"][0]}
+    written = {(bench.root / "components" / f"{slot.rstrip('s')}s" / file).read_text() for slot, file in files.items()}
+    assert written == set(texts)
+    assert bench.state("journal") == []
+
+
+def test_the_summary_says_why_each_reason_once(bench: Any) -> None:
+    def failed(why: str) -> Outcome:
+        return Outcome("failed", why, 1, bench.request.map_path)
+
+    done = outcome(bench.request)
+    summary = Summary((failed("Why."), done, failed("Why."), failed("Else.")), ("a", "b", "c", "d"), skipped=2)
+    assert summary.message == "6 components: 1 committed, 2 skipped, 3 failed"
+    assert summary.reasons == ("a, c: Why.", "d: Else.")
+    many = Summary(tuple(failed("Why.") for _ in range(9)), tuple(map(str, range(9))))
+    assert many.reasons == ("0, 1, 2, and 6 more: Why.",)
+    assert Summary((done,), ("a",)).message == "1 component: 1 committed"
+
+
 async def test_nothing_to_do(bench: Any) -> None:
     summary = await generate_all([], bench.generate)
     assert (summary, summary.message, summary.exit_code) == (Summary(()), "Nothing is missing", 0)
 
 
 def test_missing_references(bench: Any) -> None:
+    """What could be generated: no template, no other spelling of a file that is there, nothing unsafe."""
     (bench.root / "components/protocols/scene.txt").unlink()
+    goal_map = json.loads(bench.map_text)
+    odd = {"persona": "Detective.txt", "protocol": "../up.txt", "template": "none.txt", "con": "x.txt", "example": ""}
+    goal_map["Creative"]["ODD"] = odd
+    (bench.root / "goal_map.json").write_text(json.dumps(goal_map))
     neighbours = bench.neighbours()
     missing = missing_references(neighbours.goal_map.goals, neighbours.library)
     assert [(reference.goal, reference.slot, reference.file) for reference in missing] == [
         (("Technical", "DEBUG"), "protocol", "drill.txt"),
         (("Creative", "DRAFT"), "protocol", "scene.txt"),
+        (("Creative", "ODD"), "example", ""),
     ]

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from goalmap.cli.console import CliError, print_note, print_text, safe_for_terminal, shown_path, styled
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from goalmap import workflows
     from goalmap.generation.model import ModelSettings
 
-_AT_ONCE: Final = 1
+_AT_ONCE: Final = 1  # what is written is shown as it comes: two texts at once could not be told apart
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -121,13 +121,16 @@ class _Run:
 
         model = DEFAULTS.model_settings(os.environ)
         among = len(references)
-        requests = [self.request(reference, self.description(reference, among=among)) for reference in references]
+        described = [(reference, self.description(reference, among=among)) for reference in references]
+        requests = [self.request(reference, description) for reference, description in described if description]
+        if not requests:
+            _abort()
         if self.options.dry_run:
             for request in requests:
                 self.show(request, model)
             return FINE
         # Python has SIGINT cancel the task: the model's connection is closed, and the record is dropped or parked.
-        return asyncio.run(self.generate(requests, model))
+        return asyncio.run(self.generate(requests, model, skipped=among - len(requests)))
 
     def request(self, reference: Reference, description: str) -> workflows.GenerateRequest:
         from goalmap.workflows import GenerateRequest
@@ -142,7 +145,7 @@ class _Run:
             naming=self.options.naming,
         )
 
-    async def generate(self, requests: list[workflows.GenerateRequest], model: ModelSettings) -> int:
+    async def generate(self, requests: list[workflows.GenerateRequest], model: ModelSettings, *, skipped: int) -> int:
         from goalmap import workflows
         from goalmap.generation.local import LocalModel
 
@@ -157,13 +160,13 @@ class _Run:
                 _report(outcome)
                 return outcome
 
-            if len(requests) == 1:
+            if len(requests) == 1 and not skipped:
                 outcome = await one(requests[0])
                 if outcome.kind == "committed":
                     print_note("'goalmap undo' takes it back.")
                 return outcome.exit_code
             summary = await workflows.generate_all(requests, one, at_once=_AT_ONCE)
-            print_note(f"{summary.message}.")
+            print_note(f"{replace(summary, skipped=skipped).message}.")
             return summary.exit_code
 
     def neighbours(self) -> workflows.Neighbours:
@@ -175,7 +178,10 @@ class _Run:
 
     # -- the description
     def description(self, reference: Reference, *, among: int) -> str:
-        """Return the description that was given, that stands in the map, or that a person types."""
+        """Return the description that was given, that stands in the map, or that a person types.
+
+        It is empty where a person leaves out one of several.
+        """
         goal = self.opened.goal_map.goal(reference.goal)
         given = self.options.description
         if given is None and goal is not None:
@@ -194,7 +200,7 @@ class _Run:
                 help=f'give one: --description "{visible(guess_description(reference.file, reference.goal))}", '
                 f'or put "{visible(reference.slot)}$description" into the map',
             )
-        return _ask(what, guess_description(reference.file, reference.goal))
+        return _ask(what, guess_description(reference.file, reference.goal), may_skip=among > 1)
 
     # -- --dry-run
     def show(self, request: workflows.GenerateRequest, model: ModelSettings) -> None:
@@ -222,12 +228,17 @@ def _model_name(model: ModelSettings) -> str:
     return f"{visible(model.name)} at {visible(model.address)}" if model.name else visible(model.address)
 
 
-def _ask(what: str, example: str) -> str:
-    """Return a description typed by a person; raise CliError where it is empty."""
-    print_note(f"Describe {visible(what)} in one line, for example: {visible(example)}")
+def _ask(what: str, example: str, *, may_skip: bool) -> str:
+    """Return a description typed by a person; raise CliError where it is empty and may not be."""
+    print_note(
+        f"Describe {visible(what)} in one line, for example: {visible(example)}"
+        + (" (Enter alone leaves it out)" if may_skip else "")
+    )
     while True:
         print("> ", end="", file=sys.stderr, flush=True)
         answer = sys.stdin.readline()
+        if may_skip and answer and not answer.strip():
+            return ""
         if not answer.strip():
             print_note("")
             _abort()

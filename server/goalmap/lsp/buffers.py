@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pygls.exceptions import JsonRpcException
 
-from goalmap.core.edits import EditError, find_reference, reference_edit
+from goalmap.core.edits import EditError, apply, find_reference, reference_edit
 from goalmap.core.goal_map import GoalMap, GoalPath, Reference, parse
 from goalmap.lsp.documents import Document
 from goalmap.lsp.session import OpenLibrary, Session
@@ -161,7 +161,8 @@ def after_write(session: Session, library: OpenLibrary, before: Buffer, written:
     if find_in_buffer(library, written.goal, written.slot, written.index, written.new) is not None:
         return
     if before.is_clean and _reloads(session):
-        document.overtaken_version = before.version
+        is_behind = document.version != before.version and _is_behind(session, library, document, written)
+        document.overtaken_version = document.version if is_behind else before.version
         session.server.notify("goalmap/written", {"uri": document.uri})
     session.server.protocol.run_in_background(_follow(session, library, written), "following the disk")
 
@@ -179,13 +180,28 @@ async def _follow(session: Session, library: OpenLibrary, written: Written) -> N
     with _watching(session, library) as changed:
         while (document := library.document) is not None and not find_in_buffer(library, *place, written.new):
             if session.is_dirty(document):
-                # What was typed is not on disk, and what was written is not in the buffer: now it holds both.
-                on_disk = parse(session.disk_text(library.map_path) or "")
-                old = find_in_buffer(library, *place, written.old)
-                if old is not None and _find(on_disk, *place, written.new) is not None:
-                    await set_in_buffer(session, library, old, written.new)
-                return
+                if not _is_behind(session, library, document, written):
+                    # What was typed is not on disk, and what was written is not in the buffer: now it holds both.
+                    async with library.writing:
+                        on_disk = parse(session.disk_text(library.map_path) or "")
+                        old = find_in_buffer(library, *place, written.old)
+                        if old is not None and _find(on_disk, *place, written.new) is not None:
+                            await set_in_buffer(session, library, old, written.new)
+                    return
+                document.overtaken_version = document.version
             if document.version != document.overtaken_version:
                 return  # reloaded, and the disk has it no longer
             changed.clear()
             await changed.wait()
+
+
+def _is_behind(session: Session, library: OpenLibrary, document: Document, written: Written) -> bool:
+    """Whether a buffer that reloads holds what the disk did before `written`: it took over an earlier write of ours.
+
+    Where two components are committed in quick succession, the first one's reload comes after the second one's commit.
+    """
+    if document.overtaken_version is None or not _reloads(session):
+        return False
+    on_disk = session.disk_text(library.map_path) or ""
+    new = _find(parse(on_disk), written.goal, written.slot, written.index, written.new)
+    return new is not None and apply(on_disk, [reference_edit(parse(on_disk), new, written.old)]) == document.text

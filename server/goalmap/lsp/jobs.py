@@ -6,32 +6,31 @@ import asyncio
 import logging
 import os
 import uuid
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from pygls.exceptions import JsonRpcException
 
 from goalmap.core.text import visible
 from goalmap.lsp.buffers import Buffer, Written, after_write, before_write, belongs_into_buffer
 from goalmap.lsp.convert import to_uri
-from goalmap.lsp.progress import Progress
-from goalmap.lsp.session import OpenLibrary, Session
+from goalmap.lsp.progress import Progress, WordsReporter
+from goalmap.lsp.session import OpenLibrary, Session, SlotPlace
 from goalmap.lsp.unsaved import Unsaved
 
 if TYPE_CHECKING:
     from goalmap.generation.local import LocalModel
     from goalmap.generation.model import ModelSettings
     from goalmap.lsp.features.diagnostics import Publisher
-    from goalmap.workflows import GenerateRequest, Outcome, Summary
+    from goalmap.workflows import GenerateRequest, Kind, Outcome
 
 log = logging.getLogger(__name__)
 
 _ERROR: Final = 1
 _WARNING: Final = 2
 _INFO: Final = 3
-_SHOWN_CHARACTERS: Final = 90
 _MAX_FOLLOWED: Final = 100
 UNDO: Final = "Undo"
 COMMIT: Final = "Commit"
@@ -51,26 +50,39 @@ class Jobs:
         self.api_key: str | None = None
         self._tasks: dict[str, asyncio.Future[Any]] = {}
         self._unsaved = Unsaved(session, publisher, self._message)
-        self._committed: dict[str, str] = {}
+        self._committed: dict[str, list[str]] = {}
+        # One review at a time, and one generation at a time between its look at the map's buffer and what follows its
+        # commit there: an edit for a buffer that another edit is on its way to would be for a text that is gone.
+        self._reviewing = asyncio.Lock()
         self._local: LocalModel | None = None
         session.settings_listeners.append(self.tell_model)
 
     # -- starting and stopping ----------------------------------------------------------------------------------------
     def start(self, library: OpenLibrary, request: GenerateRequest) -> str:
         """Begin a generation and return its job's id; the same id where this one is under way already."""
-        place = library.map_path, request.goal, request.slot, request.index
-        running = next((job for job, where in self.session.jobs.items() if where == place), None)
+        running = self.session.jobs.get(_place(request))
         if running is not None:
             return running
-        job = uuid.uuid4().hex
-        self.session.jobs[job] = place
+        job = self._claim([request])
         self._spawn(job, self._run_one(job, library, request))
         return job
 
-    def start_all(self, library: OpenLibrary, requests: list[GenerateRequest], at_once: int) -> str:
-        """Begin a generation of each component, and return the id of the one job that they are."""
+    def start_all(self, library: OpenLibrary, requests: Sequence[GenerateRequest], *, skipped: int) -> str | None:
+        """Begin a generation of each component, and return the id of the one job that they are.
+
+        Those that are under way already are left to the job that they belong to; None where all are. `skipped` is how
+        many were left out by choice, for the summary.
+        """
+        left = [request for request in requests if _place(request) not in self.session.jobs]
+        if not left:
+            return None
+        job = self._claim(left)
+        self._spawn(job, self._run_all(job, library, left, skipped + len(requests) - len(left)))
+        return job
+
+    def _claim(self, requests: Sequence[GenerateRequest]) -> str:
         job = uuid.uuid4().hex
-        self._spawn(job, self._run_all(job, library, requests, at_once))
+        self.session.jobs.update((_place(request), job) for request in requests)
         return job
 
     def _spawn(self, job: str, work: Coroutine[Any, Any, None]) -> None:
@@ -80,7 +92,8 @@ class Jobs:
 
     def _forget(self, job: str) -> None:
         self._tasks.pop(job, None)
-        self.session.jobs.pop(job, None)
+        for place in [place for place, owner in self.session.jobs.items() if owner == job]:
+            del self.session.jobs[place]
 
     def cancel(self, job: str | None = None) -> bool:
         """Cancel a job, or all of them; return whether there was one."""
@@ -104,7 +117,7 @@ class Jobs:
         title = f"Generating {visible(request.file) or visible(request.slot)}"
         progress = await self._begin(job, title)
         try:
-            outcome = await self._generate(job, library, request, _Reporter(progress))
+            outcome = await self._generate(job, library, request, WordsReporter(progress))
         except Exception:
             progress.end(_OUR_FAULT)
             self._notify(job, library, "failed", _OUR_FAULT, None)
@@ -125,73 +138,82 @@ class Jobs:
             asyncio.get_running_loop().call_soon(self.cancel, job)
             return progress
 
-    async def _run_all(self, job: str, library: OpenLibrary, requests: list[GenerateRequest], at_once: int) -> None:
-        from goalmap.workflows import generate_all
+    async def _run_all(self, job: str, library: OpenLibrary, requests: Sequence[GenerateRequest], skipped: int) -> None:
+        from goalmap.workflows import Outcome, generate_all
 
-        title = f"Generating {len(requests)} components"
-        progress = await self._begin(job, title)
+        total = len(requests)
+        progress = await self._begin(job, f"Generating {total} components")
         finished = 0
 
-        async def one(request: GenerateRequest) -> Outcome:
+        async def one(numbered: tuple[int, GenerateRequest]) -> Outcome:
             nonlocal finished
-            name = visible(request.file) or visible(request.slot)
-            reporter = _Reporter(progress, f"{finished + 1} of {len(requests)} · {name}: ")
-            outcome = await self._generate(job, library, request, reporter)
+            number, request = numbered
+            lead = f"{number} of {total} · {visible(request.file) or visible(request.slot)}: "
+            try:
+                outcome = await self._generate(job, library, request, WordsReporter(progress, lead))
+            except Exception:  # the others are not to suffer from it
+                log.exception("Generating %s failed", request.file)
+                outcome = Outcome("failed", _OUR_FAULT, 1, request.map_path)
             finished += 1
+            progress.report(f"{lead}{outcome.message}", percentage=100 * finished // total)
+            if outcome.kind in ("failed", "conflict"):
+                self.session.server.notify("window/logMessage", {"type": _ERROR, "message": f"{lead}{outcome.message}"})
             self._say_notes(outcome.notes)
             return outcome
 
-        try:
-            summary: Summary = await generate_all(requests, one, at_once=at_once)
-        except Exception:
-            progress.end(_OUR_FAULT)
-            self._notify(job, library, "failed", _OUR_FAULT, None)
-            raise
+        numbers = {_place(request): number for number, request in enumerate(requests, 1)}
+        # The small model on this machine has one place to write at: two would take turns.
+        at_once = self.session.settings.generation.max_concurrency if self.model_settings().is_configured else 1
+        summary = replace(
+            await generate_all(requests, lambda request: one((numbers[_place(request)], request)), at_once=at_once),
+            skipped=skipped,
+        )
         progress.end(summary.message)
-        kinds = [outcome.kind for outcome in summary.outcomes]
-        worst = next(
-            (kind for kind in ("conflict", "failed", "cancelled", "pending-save") if kind in kinds), "committed"
-        )
-        reasons = dict.fromkeys(
-            outcome.message for outcome in summary.outcomes if outcome.kind in ("failed", "conflict")
-        )
-        self._notify(job, library, worst, " ".join([f"{summary.message}.", *reasons]), None)
+        message = " ".join([f"{summary.message}.", *summary.reasons])
+        self._notify(job, library, summary.kind, message, None)
         if not self._client_shows:
-            self._message(_INFO if worst in ("committed", "pending-save") else _WARNING, f"{summary.message}.")
+            self.session.server.protocol.run_in_background(
+                self._say_or_undo(job, library, summary.kind, message), "afterwards"
+            )
 
-    async def _generate(self, job: str, library: OpenLibrary, request: GenerateRequest, reporter: _Reporter) -> Outcome:
-        from goalmap.workflows import Neighbours, generate
+    async def _generate(
+        self, job: str, library: OpenLibrary, request: GenerateRequest, reporter: WordsReporter
+    ) -> Outcome:
+        from goalmap.workflows import Neighbours, generate, to_its_end
 
         session = self.session
         session.look(library)
         settings = self.model_settings()
         before = Buffer(None)
+        turn = _Turn(library.writing)
 
-        def through_buffer() -> bool:
+        async def through_buffer() -> bool:
             nonlocal before
+            await turn.take()
             before = before_write(session, library)
             return belongs_into_buffer(session, library)
 
         if belongs_into_buffer(session, library):
             # What the editor has and the disk lacks may be the very reference that was just typed.
             request = replace(request, map_text=library.goal_map.text)
-        outcome = await generate(
-            request,
-            settings=settings,
-            local=self.local_model() if not settings.is_configured else None,
-            reporter=reporter,
-            neighbours=Neighbours(session.map_to_be(library), library.library, session.reader(library)),
-            through_buffer=through_buffer,
-            review=partial(self._review, request) if session.settings.generation.review else None,
-        )
-        if outcome.kind == "pending-save":
-            # Half of it is done: a cancel now would leave the other half to nobody.
-            outcome = await _to_its_end(self._unsaved.place(library, request, outcome))
-        elif outcome.kind == "committed" and outcome.file not in (None, request.file):
-            written = Written(request.goal, request.slot, request.index, request.file, outcome.file)
-            after_write(session, library, before, written)
+        with turn:
+            outcome = await generate(
+                request,
+                settings=settings,
+                local=self.local_model() if not settings.is_configured else None,
+                reporter=reporter,
+                neighbours=Neighbours(session.map_to_be(library), library.library, session.reader(library)),
+                through_buffer=through_buffer,
+                review=partial(self._review, request) if session.settings.generation.review else None,
+            )
+            if outcome.kind == "pending-save":
+                # Half of it is done: a cancel now would leave the other half to nobody.
+                outcome = await to_its_end(self._unsaved.place(library, request, outcome))
+            elif outcome.kind == "committed" and outcome.file not in (None, request.file):
+                written = Written(request.goal, request.slot, request.index, request.file, outcome.file)
+                after_write(session, library, before, written)
         if outcome.tx is not None and outcome.kind in ("committed", "pending-save"):
-            self._committed[job] = outcome.tx
+            self._committed.setdefault(job, []).append(outcome.tx)
             for old in list(self._committed)[:-_MAX_FOLLOWED]:
                 del self._committed[old]
         if outcome.text is not None:
@@ -212,11 +234,16 @@ class Jobs:
         shown = text if len(text) <= _REVIEWED_CHARACTERS else f"{text[:_REVIEWED_CHARACTERS]} …"
         message = f"Commit this text for {visible(request.file) or visible(request.slot)}?\n\n{shown}"
         params = {"type": _INFO, "message": message, "actions": [{"title": COMMIT}, {"title": DISCARD}]}
+        async with self._reviewing:
+            return await self._pressed(params, COMMIT)
+
+    async def _pressed(self, params: Json, button: str) -> bool:
+        """Show a message with buttons, and return whether its user pressed `button`."""
         try:
-            answer = await server.ask("window/showMessageRequest", params)
+            answer = await self.session.server.ask("window/showMessageRequest", params)
         except JsonRpcException:
             return False
-        return isinstance(answer, dict) and answer.get("title") == COMMIT
+        return isinstance(answer, dict) and answer.get("title") == button
 
     def model_settings(self) -> ModelSettings:
         """Return which model to ask: settings over environment, with the key of the editor's secret store."""
@@ -255,23 +282,23 @@ class Jobs:
         """Open the component and offer to undo, where the client does not do so itself."""
         if self._client_shows:
             return
-        if outcome.kind in ("failed", "conflict", "cancelled"):
-            kind = {"failed": _ERROR, "conflict": _WARNING}.get(outcome.kind, _INFO)
-            self._message(kind, outcome.message)
-            return
-        server = self.session.server
-        if outcome.component_path and server.client_capability("window.showDocument.support"):
+        if (
+            outcome.kind in ("committed", "pending-save")
+            and outcome.component_path
+            and self.session.server.client_capability("window.showDocument.support")
+        ):
             shown = {"uri": to_uri(outcome.component_path), "takeFocus": False}
-            server.protocol.send_request("window/showDocument", shown)
-        if server.client_capability("window.showMessage") is None:
-            self._message(_INFO, f"{outcome.message} To undo: goalmap undo")
-            return
-        try:
-            params = {"type": _INFO, "message": outcome.message, "actions": [{"title": UNDO}]}
-            answer = await server.ask("window/showMessageRequest", params)
-        except JsonRpcException:
-            return
-        if isinstance(answer, dict) and answer.get("title") == UNDO:
+            self.session.server.protocol.send_request("window/showDocument", shown)
+        await self._say_or_undo(job, library, outcome.kind, outcome.message)
+
+    async def _say_or_undo(self, job: str, library: OpenLibrary, kind: Kind, message: str) -> None:
+        """Say how a job ended; where anything of it was committed, offer to take that back."""
+        type_ = {"failed": _ERROR, "conflict": _WARNING}.get(kind, _INFO)
+        if job not in self._committed:
+            self._message(type_, message)
+        elif self.session.server.client_capability("window.showMessage") is None:
+            self._message(type_, f"{message} To undo: goalmap undo")
+        elif await self._pressed({"type": type_, "message": message, "actions": [{"title": UNDO}]}, UNDO):
             await self.undo(library, self._committed.get(job))
 
     def _message(self, kind: int, message: str) -> None:
@@ -281,60 +308,61 @@ class Jobs:
         for note in notes:
             self._message(_INFO, note)
 
-    def tx_of(self, job: str) -> str | None:
-        """Return the transaction of a job that was committed."""
-        return self._committed.get(job)
+    def committed_by(self, job: str) -> list[str]:
+        """Return the transactions that a job has committed, in order."""
+        return self._committed.get(job, [])
 
-    async def undo(self, library: OpenLibrary, tx: str | None) -> bool:
-        """Undo a commit, on disk and in the buffer; return whether it was undone."""
-        from goalmap import workflows
+    async def undo(self, library: OpenLibrary, txs: Sequence[str] | None) -> bool:
+        """Undo commits, the last one first, on disk and in the buffer; None is the library's last one.
 
-        taken_back = await self._unsaved.take_back(library, tx)
-        if taken_back is not None:
-            return taken_back
-        if library.document is not None and self.session.is_dirty(library.document):
-            self._message(_WARNING, "The map has unsaved changes: save it, then undo again.")
-            return False
-        before = before_write(self.session, library)
-        undone = await asyncio.to_thread(workflows.undo, library.root, tx)
-        self._message(_INFO if undone.exit_code == 0 else _WARNING, undone.message)
-        if (back := undone.result) is not None and back.file != back.restored_file:
-            written = Written(back.goal, back.slot, back.index, back.file, back.restored_file)
-            after_write(self.session, library, before, written)
+        Return whether all were undone. One that somebody has built upon stays, and does not hold up the others.
+        """
+        undone = [await self._undo_one(library, tx) for tx in (reversed(txs) if txs is not None else [None])]
+        kind = _INFO if all(done for done, _ in undone) else _WARNING
+        for message in dict.fromkeys(message for _, message in undone if message):
+            self._message(kind, message)
         self.session.look(library)
         self.session.touch(library)
         self.publisher.publish_changed()
-        return undone.exit_code == 0
+        return kind == _INFO
+
+    async def _undo_one(self, library: OpenLibrary, tx: str | None) -> tuple[bool, str]:
+        """Undo one commit; return whether it was undone, and what there is to say."""
+        from goalmap import workflows
+
+        async with library.writing:
+            taken_back = await self._unsaved.take_back(library, tx)
+            if taken_back is not None:
+                return taken_back, ""
+            if library.document is not None and self.session.is_dirty(library.document):
+                return False, "The map has unsaved changes: save it, then undo again."
+            before = before_write(self.session, library)
+            undone = await asyncio.to_thread(workflows.undo, library.root, tx)
+            if (back := undone.result) is not None and back.file != back.restored_file:
+                written = Written(back.goal, back.slot, back.index, back.file, back.restored_file)
+                after_write(self.session, library, before, written)
+            return undone.exit_code == 0, undone.message
 
 
-async def _to_its_end(work: Coroutine[Any, Any, Outcome]) -> Outcome:
-    """Return what `work` returns. It is not broken off; a cancel is forgotten."""
-    task = asyncio.ensure_future(work)
-    while True:
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if task.cancelled():
-                raise
+def _place(request: GenerateRequest) -> SlotPlace:
+    return request.map_path, request.goal, request.slot, request.index
 
 
-class _Reporter:
-    """Shows the end of what the model has written so far."""
+class _Turn:
+    """A turn at something that is for one at a time. It may be taken inside of the block, and is given back after."""
 
-    def __init__(self, progress: Progress, lead: str = "") -> None:
-        self._progress = progress
-        self._lead = lead
-        self._text = ""
-        self._words = 0
+    def __init__(self, lock: asyncio.Lock) -> None:
+        self._lock = lock
+        self._is_ours = False
 
-    def chunk(self, text: str) -> None:
-        """Show more."""
-        self._text += text
-        self._words = len(self._text.split())
-        tail = visible(" ".join(self._text[-2 * _SHOWN_CHARACTERS :].split()))[-_SHOWN_CHARACTERS:]
-        self._progress.report(f"{self._lead}{self._words} {'word' if self._words == 1 else 'words'} · …{tail}")
+    async def take(self) -> None:
+        """Wait until it is our turn."""
+        await self._lock.acquire()
+        self._is_ours = True
 
-    def restarted(self) -> None:
-        """Start over."""
-        self._text = ""
-        self._progress.report(f"{self._lead}once more, with another seed")
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_ours:
+            self._lock.release()

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-import time
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from pygls.exceptions import JsonRpcException
 
+from goalmap.core.text import visible
 from goalmap.lsp.server import GoalmapServer
 
 log = logging.getLogger(__name__)
 
 # An editor redraws for every report, and nobody reads faster than this.
-_REPORT_EVERY_S = 0.1
-_CREATE_TIMEOUT_S = 5.0
+_REPORT_EVERY_S: Final = 0.1
+_CREATE_TIMEOUT_S: Final = 5.0
+_SHOWN_CHARACTERS: Final = 90
 
 
 class Progress:
@@ -26,7 +28,8 @@ class Progress:
         """Use `begin`."""
         self._server = server
         self._token = token
-        self._reported_s = 0.0
+        self._waiting: dict[str, Any] | None = None
+        self._pause: asyncio.TimerHandle | None = None
 
     @classmethod
     async def begin(cls, server: GoalmapServer, title: str, cancel: Callable[[], Any]) -> Progress:
@@ -44,20 +47,57 @@ class Progress:
         progress._send({"kind": "begin", "title": title, "cancellable": True})
         return progress
 
-    def report(self, message: str) -> None:
-        """Show `message`, unless the last one has just been shown."""
-        now = time.monotonic()
-        if now - self._reported_s >= _REPORT_EVERY_S:
-            self._reported_s = now
-            self._send({"kind": "report", "message": message, "cancellable": True})
+    def report(self, message: str, *, percentage: int | None = None) -> None:
+        """Show `message`: at once, or, where one has just been shown, in a moment, unless a newer one comes first."""
+        # A percentage stays until there is another: reports without one would leave it out of what is shown last.
+        if percentage is None and self._waiting is not None:
+            percentage = self._waiting.get("percentage")
+        self._waiting = {"kind": "report", "message": message, "cancellable": True}
+        if percentage is not None:
+            self._waiting["percentage"] = percentage
+        if self._pause is None:
+            self._flush()
 
     def end(self, message: str) -> None:
         """End the display with `message`."""
+        if self._pause is not None:
+            self._pause.cancel()
+        if self._waiting is not None:
+            self._send(self._waiting)
         self._send({"kind": "end", "message": message})
         if self._token:
             self._server.forget_progress(self._token)
             self._token = None
 
+    def _flush(self) -> None:
+        """Send what waits, if anything does, and hold back what comes in the next moment."""
+        self._pause = None
+        if self._waiting is not None:
+            value, self._waiting = self._waiting, None
+            self._send(value)
+            self._pause = asyncio.get_running_loop().call_later(_REPORT_EVERY_S, self._flush)
+
     def _send(self, value: dict[str, Any]) -> None:
         if self._token:
             self._server.notify("$/progress", {"token": self._token, "value": value})
+
+
+class WordsReporter:
+    """Shows how much a model has written so far, and the end of it."""
+
+    def __init__(self, progress: Progress, lead: str = "") -> None:
+        self._progress = progress
+        self._lead = lead
+        self._text = ""
+
+    def chunk(self, text: str) -> None:
+        """Show more."""
+        self._text += text
+        words = len(self._text.split())
+        tail = visible(" ".join(self._text[-2 * _SHOWN_CHARACTERS :].split()))[-_SHOWN_CHARACTERS:]
+        self._progress.report(f"{self._lead}{words} {'word' if words == 1 else 'words'} · …{tail}")
+
+    def restarted(self) -> None:
+        """Start over."""
+        self._text = ""
+        self._progress.report(f"{self._lead}once more, with another seed")

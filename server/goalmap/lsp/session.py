@@ -6,20 +6,22 @@ reading and its findings follow each edit at the cost of the edit; folders are l
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Final, TypeAlias, cast
 
 from goalmap.core import goal_map as maps
+from goalmap.core.find import find_problems, find_problems_after
 from goalmap.core.goal_map import Goal, GoalMap, GoalPath, Reference
 from goalmap.core.library import Library
 from goalmap.core.naming import COMPONENTS, MAP_NAME
-from goalmap.core.problems import Problems, find_problems, users_of
+from goalmap.core.problems import Problems
 from goalmap.core.text import Encoding, split_lines
-from goalmap.core.usage import Usage
+from goalmap.core.usage import Usage, users_of
 from goalmap.files import loader as disk
 from goalmap.files import recovery
 from goalmap.files.recovery import Pending
@@ -32,7 +34,9 @@ from goalmap.settings import DEFAULTS, Settings
 log = logging.getLogger(__name__)
 
 # How long a look at the disk is trusted by requests that come with every keystroke.
-_LOOK_AGAIN_S = 0.5
+_LOOK_AGAIN_S: Final = 0.5
+
+SlotPlace: TypeAlias = tuple[str, GoalPath, str, int | None]  # the path of a map; goal, slot and index there
 
 
 @dataclass(eq=False)
@@ -50,6 +54,8 @@ class OpenLibrary:
     looked_s: float = 0.0
     # Whether what is known of the components' contents can still be true; only new names need a look then.
     examined: bool = False
+    # Held by whoever changes the map, on disk or in the buffer, from the look at what is there to the change.
+    writing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _usage: Usage | None = None
 
     def read_anew(self, goal_map: GoalMap) -> None:
@@ -61,7 +67,7 @@ class OpenLibrary:
     def replace_lines(self, first: int, end: int, lines: list[str]) -> None:
         """Follow an edit of the map, at the cost of the edit."""
         self.goal_map, change = self.goal_map.replace_lines(first, end, lines)
-        self.problems = self.problems.after(self.goal_map, change, self.library)
+        self.problems = find_problems_after(self.problems, self.goal_map, change, self.library)
         if self._usage is not None and not self._usage.follow(self.goal_map, change):
             self._usage = None
 
@@ -149,7 +155,7 @@ class Session(Hooks):
         self.settings_listeners: list[Callable[[], Any]] = []
         self.shutdown_listeners: list[Callable[[], Awaitable[Any]]] = []
         self.is_trusted = True
-        self.jobs: dict[str, tuple[str, GoalPath, str, int | None]] = {}
+        self.jobs: dict[SlotPlace, str] = {}
         self.settings: Settings = DEFAULTS
         self.syntax_is_shown_elsewhere = False
 
@@ -385,8 +391,7 @@ class Session(Hooks):
 
     def job_for(self, library: OpenLibrary, reference: Reference) -> str | None:
         """Return the id of the generation that is under way for a reference; None where there is none."""
-        place = library.map_path, reference.goal, reference.slot, reference.index
-        return next((job for job, where in self.jobs.items() if where == place), None)
+        return self.jobs.get((library.map_path, reference.goal, reference.slot, reference.index))
 
     def disk_text(self, path: str) -> str | None:
         """Return what a file holds on disk; None where it cannot be read."""

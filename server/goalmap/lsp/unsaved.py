@@ -55,6 +55,7 @@ class Unsaved:
         """Put the reference of an outcome that is pending-save into the editor's buffer; return what became of it."""
         assert outcome.waiting is not None  # noqa: S101 - what pending-save means
         assert outcome.file is not None  # noqa: S101 - as above
+        self._session.look(library)  # the component is there: the reference to it must not be marked, not for a moment
         # Before the edit: its user may save sooner than the editor tells of the change.
         entry = _Entry(library, outcome, outcome.waiting)
         self._entries.append(entry)

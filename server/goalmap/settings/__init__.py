@@ -37,10 +37,14 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """How components are generated. `naming` is that of the preferred quick fix; `review` shows the text first."""
+    """How components are generated. `naming` is that of the preferred quick fix; `review` shows the text first.
+
+    `max_concurrency` is how many of several components a model writes at once; the embedded one writes one at a time.
+    """
 
     naming: Naming = "autogen"
     review: bool = False
+    max_concurrency: int = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,9 @@ class _Plain(BaseModel):
     )
     naming: Naming = Field(DEFAULTS.generation.naming, alias="generation.naming")
     review: bool = Field(DEFAULTS.generation.review, alias="generation.review")
+    max_concurrency: Annotated[int, Field(ge=1, le=16)] = Field(
+        DEFAULTS.generation.max_concurrency, alias="generation.maxConcurrency"
+    )
     max_tokens: Annotated[int, Field(ge=0)] = Field(DEFAULTS.prompt.max_tokens, alias="prompt.maxTokens")
     trace: Trace = Field(DEFAULTS.trace, alias="trace.server")
 
@@ -81,7 +84,7 @@ def validated(flat: dict[str, Any]) -> ReadSettings:
     severities = {code: getattr(taken, _field_of(code)) for code in SEVERITIES}
     settings = Settings(
         model=Model(taken.base_url, taken.model_name, taken.timeout_s, taken.max_output_tokens),
-        generation=Generation(taken.naming, taken.review),
+        generation=Generation(taken.naming, taken.review, taken.max_concurrency),
         prompt=Prompt(taken.max_tokens),
         severities=MappingProxyType(severities),
         trace=taken.trace,

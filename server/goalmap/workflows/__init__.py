@@ -9,7 +9,7 @@ thread of its own, never on the event loop. Nothing here raises what a user can 
 from goalmap.files.request import GenerateRequest
 from goalmap.workflows.afterwards import Recovered, Undone, describe_recovery, pending, recover, undo
 from goalmap.workflows.brief import make_brief, missing_references, planned_file
-from goalmap.workflows.generate import Waiting, generate, generate_all
+from goalmap.workflows.generate import Waiting, generate, generate_all, to_its_end
 from goalmap.workflows.outcome import Kind, Neighbours, Outcome, Reporter, Summary
 
 __all__ = [
@@ -30,5 +30,6 @@ __all__ = [
     "pending",
     "planned_file",
     "recover",
+    "to_its_end",
     "undo",
 ]

@@ -7,7 +7,7 @@ from typing import Final
 
 from goalmap.core.goal_map import Goal, Reference
 from goalmap.core.library import Library
-from goalmap.core.naming import TEMPLATE_SLOT, autogen_file, component_type
+from goalmap.core.naming import TEMPLATE_SLOT, autogen_file, component_type, unsafe_reason, unsafe_slot_reason
 from goalmap.files.commit import name_taker
 from goalmap.files.request import GenerateRequest
 from goalmap.generation.prompt import Brief
@@ -17,12 +17,19 @@ _MAX_EXAMPLES: Final = 2
 
 
 def missing_references(goals: Sequence[Goal], library: Library) -> list[Reference]:
-    """Return the references of `goals` that name a file which does not exist, in map order; templates are left out."""
+    """Return the references of `goals` whose component could be generated, in map order: those of `component.missing`.
+
+    Templates are left out, and what is spelled otherwise on disk, or unsafe.
+    """
     return [
         reference
         for goal in goals
-        for reference in goal.references
-        if reference.slot != TEMPLATE_SLOT and reference.file and not library.has(reference.slot, reference.file)
+        for slot in goal.slots.values()
+        if slot.name != TEMPLATE_SLOT and unsafe_slot_reason(slot.name) is None
+        for reference in slot.references
+        if not library.has(slot.name, reference.file)
+        and library.other_spelling(slot.name, reference.file) is None
+        and (not reference.file or unsafe_reason(reference.file) is None)
     ]
 
 

@@ -55,6 +55,10 @@ _HOPELESS: Final = frozenset(
 )
 
 
+async def _on_disk() -> bool:
+    return False
+
+
 async def generate(
     request: GenerateRequest,
     *,
@@ -62,13 +66,14 @@ async def generate(
     local: LocalModel | None,
     reporter: Reporter,
     neighbours: Neighbours,
-    through_buffer: Callable[[], bool] = lambda: False,
+    through_buffer: Callable[[], Awaitable[bool]] = _on_disk,
     review: Callable[[str], Awaitable[bool]] | None = None,
 ) -> Outcome:
     """Have a model write a missing component, and commit it.
 
-    `through_buffer` is asked just before the commit: where it says so, the component is published and the edit of the
-    map is the caller's, who puts `Outcome.file` into the buffer and calls `Outcome.waiting.settle` after each save.
+    `through_buffer` is awaited just before the map is changed, to its end: where it says so, the component is published
+    and the edit of the map is the caller's, who puts `Outcome.file` into the buffer and calls `Outcome.waiting.settle`
+    after each save.
 
     `review` is given the text before anything is committed, and says whether to; a text that is not taken is parked.
 
@@ -109,7 +114,7 @@ async def generate_all(
                 return Outcome("failed", stopped[0], FAILED, request.map_path)
             outcome = await run(request)
             if outcome.is_hopeless:
-                stopped.append(f"Not begun, since an earlier one failed: {outcome.message}")
+                stopped.append("Not begun, since the same would happen.")
             return outcome
 
     tasks = [asyncio.ensure_future(one(request)) for request in requests]
@@ -120,7 +125,8 @@ async def generate_all(
         tuple(
             _cancelled(request, None) if task.cancelled() else task.result()
             for request, task in zip(requests, tasks, strict=True)
-        )
+        ),
+        tuple(request.file for request in requests),
     )
 
 
@@ -132,7 +138,7 @@ class _Run:
     local: LocalModel | None
     reporter: Reporter
     neighbours: Neighbours
-    through_buffer: Callable[[], bool]
+    through_buffer: Callable[[], Awaitable[bool]]
     review: Callable[[str], Awaitable[bool]] | None
     worker: _Worker
 
@@ -200,7 +206,7 @@ class _Run:
         try:
             await self.worker.do(generation.finish, text)
             # The component alone is no edit of the map: only a new name has to go through a buffer.
-            if self.request.naming == "autogen" and self.through_buffer():
+            if self.request.naming == "autogen" and await to_its_end(self.through_buffer()):
                 file = await self.worker.do(generation.publish_component)
                 return self.pending_save(generation, file)
             return _success(await self.worker.do(generation.commit))
@@ -284,6 +290,17 @@ def _cancelled(request: GenerateRequest, kept: str | None) -> Outcome:
     if kept:
         message += f" What had been written is kept in {kept}."
     return Outcome("cancelled", message, INTERRUPTED, request.map_path)
+
+
+async def to_its_end(work: Awaitable[Result]) -> Result:
+    """Return what `work` returns. It is not broken off; a cancel is forgotten."""
+    task = asyncio.ensure_future(work)
+    while True:
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise
 
 
 class _Worker:

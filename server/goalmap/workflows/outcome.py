@@ -21,6 +21,8 @@ FAILED: Final = 1
 NOT_COMMITTED: Final = 75
 CONFLICT: Final = 76
 INTERRUPTED: Final = 130
+# More reasons than these are in the log, one by one; a message is read at a glance.
+_MAX_SAID: Final = 3
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Summary:
-    """How several generations ended: an outcome for each request, in their order."""
+    """How several generations ended: an outcome for each request, in their order.
+
+    `names` are the references they were for, in the same order; `skipped` is how many more were left out by choice.
+    """
 
     outcomes: tuple[Outcome, ...]
+    names: tuple[str, ...] = ()
+    skipped: int = 0
 
     @property
     def message(self) -> str:
@@ -78,18 +85,42 @@ class Summary:
         words = {
             "committed": "committed",
             "pending-save": "waiting for the map to be saved",
+            "skipped": "skipped",
             "cancelled": "cancelled",
             "failed": "failed",
             "conflict": "in conflict",
         }
-        kinds = [outcome.kind for outcome in self.outcomes]
+        kinds = [*(outcome.kind for outcome in self.outcomes), *["skipped"] * self.skipped]
         said = [f"{kinds.count(kind)} {word}" for kind, word in words.items() if kind in kinds]
-        return f"{len(kinds)} components: {', '.join(said)}" if said else "Nothing is missing"
+        noun = "component" if len(kinds) == 1 else "components"
+        return f"{len(kinds)} {noun}: {', '.join(said)}" if said else "Nothing is missing"
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why what failed did, and where cancelled texts are: each reason once, with the names it is about."""
+        about: dict[str, list[str]] = {}
+        for name, outcome in zip(self.names, self.outcomes, strict=True):
+            if outcome.kind in ("failed", "conflict"):
+                about.setdefault(outcome.message, []).append(visible(name))
+        said = [f"{', '.join(_first(names))}: {message}" for message, names in about.items()]
+        return tuple(_first(said))
+
+    @property
+    def kind(self) -> Kind:
+        """The gravest of how they ended."""
+        kinds = {outcome.kind for outcome in self.outcomes}
+        order: tuple[Kind, ...] = ("conflict", "failed", "cancelled", "pending-save")
+        return next((kind for kind in order if kind in kinds), "committed")
 
     @property
     def exit_code(self) -> int:
         """The gravest of their exit codes."""
         return max((outcome.exit_code for outcome in self.outcomes), default=0)
+
+
+def _first(texts: list[str]) -> list[str]:
+    more = len(texts) - _MAX_SAID
+    return [*texts[:_MAX_SAID], f"and {more} more"] if more > 1 else texts
 
 
 def path_in_library(path: str, map_path: str) -> str:

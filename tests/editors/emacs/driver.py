@@ -14,7 +14,7 @@ import termios
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import pytest
 
@@ -40,7 +40,9 @@ def emacs_binary() -> str:
 class Emacs:
     """One editor process with the glue, and one file that is visited. A context manager."""
 
-    def __init__(self, folder: Path, base_url: str | None, file: Path, *, plugin: bool = True) -> None:
+    def __init__(
+        self, folder: Path, base_url: str | None, file: Path, *, plugin: bool = True, settings: Any = None
+    ) -> None:
         self._folder = folder
         self._file = file
         self._screen = b""
@@ -51,6 +53,7 @@ class Emacs:
             "GOALMAP_TEST_PLUGIN": str(PLUGIN),
             "GOALMAP_TEST_COMMAND": "\n".join(SERVER),
             "GOALMAP_TEST_FOLDER": str(folder),
+            "GOALMAP_TEST_SETTINGS": json.dumps({"goalmap": settings or {}}),
         }
         if not plugin:
             self._env["GOALMAP_TEST_PLAIN"] = "1"
@@ -106,10 +109,67 @@ class Emacs:
     def command(self, name: str) -> None:
         """Run a command as a user does, by M-x."""
         self.type(ESCAPE, "x")
-        self.until(lambda: "M-x" in self.prompt(), "M-x did not come")
+        self.until(lambda: "M-x" in self.question(), "M-x did not come")
         self.type(name, ENTER)
 
-    def prompt(self) -> str:
+    # -- what the tests of all editors do ------------------------------------------------------------------------------
+    def choose(self, title: str, *, at: str) -> None:
+        """Choose a code action, by the beginning of its title, where the text `at` is."""
+        self.eval(f"""
+            (progn (goto-char (point-min)) (search-forward "{at}")
+                   (set-window-point (get-buffer-window) (point)) t)
+        """)
+        self.command("eglot-code-actions")
+        self.until(lambda: "Pick an action" in self.question(), "no menu came")
+        self.type(title, ENTER)
+
+    def answer(self, text: str) -> None:
+        """Answer the question, in place of what it proposes."""
+        self.type(LINE_START, KILL_LINE, text, ENTER)
+
+    def accept(self) -> None:
+        """Take what the question proposes."""
+        self.type(ENTER)
+
+    def decline(self) -> None:
+        """Turn away from the question."""
+        self.type(QUIT)
+
+    def press(self, button: str) -> None:
+        """Press a button of the message that waits; the first one is proposed."""
+        self.answer(button)
+
+    def progress(self) -> str:
+        """Return what was shown while something was under way."""
+        return self.messages()
+
+    def run(self, what: Literal["cancel", "undo", "preview"]) -> None:
+        """Run a command of the plugin's."""
+        self.command(f"goalmap-{what}")
+
+    def write_first(self, text: str) -> None:
+        """Type at the beginning of the file."""
+        self.eval("(progn (goto-char (point-min)) (set-window-point (get-buffer-window) (point)) t)")
+        self.type(text)
+        self.until(lambda: self.buffer().startswith(text), "what was typed did not come")
+
+    def save(self) -> None:
+        """Save the file."""
+        self.type("\x18\x13")
+        self.until(lambda: not self.is_modified(), "the map was not saved")
+
+    def throw_away(self) -> None:
+        """Go back to what is on disk."""
+        self.eval("(progn (revert-buffer t t t) t)")
+
+    def windows(self) -> list[str]:
+        """Return the names of the files that are shown; the first one is where the cursor is."""
+        here = "(buffer-name (window-buffer (selected-window)))"
+        shown: list[str] = self.eval("(mapcar (lambda (w) (buffer-name (window-buffer w))) (window-list))")
+        assert shown[0] == self.eval(here)
+        return shown
+
+    def question(self) -> str:
         """Return what the minibuffer asks; empty where it asks nothing."""
         asked: str = self.eval("""
             (if-let ((window (active-minibuffer-window)))

@@ -10,6 +10,8 @@
 (add-to-list 'load-path (getenv "GOALMAP_TEST_PLUGIN"))
 (setq goalmap-server-command (split-string (getenv "GOALMAP_TEST_COMMAND") "\n")
       make-backup-files nil
+      eglot-workspace-configuration
+      (json-parse-string (getenv "GOALMAP_TEST_SETTINGS") :object-type 'plist)
       ring-bell-function #'ignore
       eglot-connect-timeout 60
       server-socket-dir (getenv "GOALMAP_TEST_FOLDER")

@@ -10,7 +10,7 @@ import subprocess
 import sysconfig
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import pytest
 
@@ -29,7 +29,7 @@ vim.opt.runtimepath:append({here})
 package.path = {here} .. '/?.lua;' .. package.path
 Harness = require('harness')
 """
-_WITH_PLUGIN = "require('goalmap').setup({{ cmd = {command} }})\n"
+_WITH_PLUGIN = "require('goalmap').setup({{ cmd = {command}, settings = vim.json.decode({settings}) }})\n"
 _WITHOUT = """
 vim.lsp.config('plain', {{ cmd = {command}, root_markers = {{ 'goal_map.json' }} }})
 vim.lsp.enable('plain')
@@ -51,8 +51,12 @@ def neovim_binary() -> str:
 class Neovim:
     """One editor process with the plugin, as a user has it. A context manager."""
 
-    def __init__(self, folder: Path, base_url: str | None, *, plugin: bool = True) -> None:
+    def __init__(
+        self, folder: Path, base_url: str | None, file: Path, *, plugin: bool = True, settings: Any = None
+    ) -> None:
         self._folder = folder
+        self._file = file
+        self._settings = json.dumps(settings or {})
         self._base_url = base_url
         self._script = _INIT + (_WITH_PLUGIN if plugin else _WITHOUT)
         self._socket = folder / "nvim.sock"
@@ -61,7 +65,10 @@ class Neovim:
         self._folder.mkdir(parents=True, exist_ok=True)
         init = self._folder / "init.lua"
         init.write_text(
-            self._script.format(plugin=_lua(str(PLUGIN)), here=_lua(str(HERE)), command=_lua(SERVER)), encoding="utf-8"
+            self._script.format(
+                plugin=_lua(str(PLUGIN)), here=_lua(str(HERE)), command=_lua(SERVER), settings=_lua(self._settings)
+            ),
+            encoding="utf-8",
         )
         env = environment(self._base_url, self._folder / "home")
         env["XDG_CONFIG_HOME"] = env["XDG_DATA_HOME"] = str(self._folder / "home")
@@ -75,7 +82,12 @@ class Neovim:
                 stdout=subprocess.DEVNULL,
                 stderr=log,
             )
-        self.until(self._socket.exists, "Neovim did not start")
+        try:
+            self.until(self._socket.exists, "Neovim did not start")
+            self.lua(f"vim.cmd.edit('{self._file}')")
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -106,6 +118,84 @@ class Neovim:
         """Type."""
         self._remote("--remote-send", keys)
 
+    # -- what the tests of all editors do ------------------------------------------------------------------------------
+    def marks(self) -> list[str]:
+        """Return what is marked in the file: code and message."""
+        shown: list[str] = self.lua("""
+            return vim.tbl_map(function(mark) return mark.code .. ': ' .. mark.message end, vim.diagnostic.get(0))
+        """)
+        return shown
+
+    def choose(self, title: str, *, at: str) -> None:
+        """Choose a code action, by the beginning of its title, where the text `at` is."""
+        self.lua(f"Harness.wanted = '{title}'; vim.fn.search('{at}', 'cw'); vim.lsp.buf.code_action()")
+
+    def question(self) -> str:
+        """Return what the editor asks for a line of text, or whether to press a button; empty where it asks nothing."""
+        asked = self._remote("--remote-expr", "mode() == 'c' ? getcmdprompt() : ''")
+        return asked or self.lua("return Harness.waiting and Harness.waiting.text or ''")
+
+    def answer(self, text: str) -> None:
+        """Answer the question, in place of what it proposes."""
+        self.keys(f"<C-u>{text}<CR>")
+
+    def accept(self) -> None:
+        """Take what the question proposes."""
+        self.keys("<CR>")
+
+    def decline(self) -> None:
+        """Turn away from the question."""
+        self.keys("<C-c>")
+
+    def press(self, button: str) -> None:
+        """Press a button of the message that waits."""
+        self.lua(f"Harness.waiting.press('{button}')")
+
+    def messages(self) -> str:
+        """Return what was said."""
+        said: list[str] = self.lua("return vim.tbl_map(function(one) return one.message end, Harness.notified)")
+        return "\n".join([*said, self.lua("return vim.fn.execute('messages')")])
+
+    def progress(self) -> str:
+        """Return what was shown while something was under way."""
+        shown: list[str] = self.lua("return vim.tbl_map(function(one) return one.text or '' end, Harness.progress)")
+        return "\n".join(shown)
+
+    def run(self, what: Literal["cancel", "undo", "preview"]) -> None:
+        """Run a command of the plugin's."""
+        self.lua(f"vim.cmd.Goalmap{what.title()}()")
+
+    def is_modified(self) -> bool:
+        """Whether the buffer has changes of its own."""
+        modified: bool = self.lua("return vim.bo.modified")
+        return modified
+
+    def write_first(self, text: str) -> None:
+        """Type at the beginning of the file."""
+        self.lua(f"vim.api.nvim_buf_set_text(0, 0, 0, 0, 0, {{ '{text}' }})")
+
+    def save(self) -> None:
+        """Save the file."""
+        self.lua("vim.cmd('silent write')")
+
+    def throw_away(self) -> None:
+        """Go back to what is on disk."""
+        self.lua("vim.cmd('silent edit!')")
+
+    def windows(self) -> list[str]:
+        """Return the names of the files that are shown, sorted; the first one is where the cursor is."""
+        shown: list[str] = self.lua("""
+            local function name(window)
+              return vim.fs.basename(vim.api.nvim_buf_get_name(vim.api.nvim_win_get_buf(window)))
+            end
+            local here = vim.api.nvim_get_current_win()
+            local others = vim.tbl_filter(function(window) return window ~= here end, vim.api.nvim_list_wins())
+            return { name(here), unpack(vim.tbl_map(name, others)) }
+        """)
+        return shown
+
+    # -- its own -------------------------------------------------------------------------------------------------------
+
     def until(self, holds: Callable[[], bool], what: str) -> None:
         """Look again until `holds`, at the pace of the editor's answers: for what waits for the user's keys."""
         deadline = time.monotonic() + TIMEOUT_S
@@ -113,10 +203,6 @@ class Neovim:
             assert time.monotonic() < deadline, what
             assert self._process.poll() is None, (self._folder / "stderr").read_text(errors="replace")
             subprocess.run([self._binary, "--version"], check=True, capture_output=True)
-
-    def mode(self) -> str:
-        """Return the editor's mode: `c` while it asks for a line of text."""
-        return self._remote("--remote-expr", "mode()")
 
     def buffer(self) -> str:
         """Return the text of the current buffer."""

@@ -1,5 +1,5 @@
 -- What the tests run inside of Neovim. `run` is called over Neovim's own remote interface.
-local M = { answered = {}, notified = {}, progress = {}, menus = {} }
+local M = { notified = {}, progress = {}, menus = {}, waiting = nil }
 
 vim.notify = function(message, level)
   table.insert(M.notified, { message = message, level = level or vim.log.levels.INFO })
@@ -12,12 +12,20 @@ vim.ui.select = function(items, options, choose)
     titles[at] = options.format_item and options.format_item(item) or tostring(item)
   end
   table.insert(M.menus, titles)
-  for at, title in ipairs(titles) do
-    if M.wanted and vim.startswith(title, M.wanted) then
-      return choose(items[at], at)
+  local function press(wanted)
+    M.waiting = nil
+    for at, title in ipairs(titles) do
+      if wanted and vim.startswith(title, wanted) then
+        return choose(items[at], at)
+      end
     end
+    choose(nil, nil)
   end
-  choose(nil, nil)
+  if options.kind == 'codeaction' then
+    return press(M.wanted)
+  end
+  -- The buttons of a message: they wait for the user.
+  M.waiting = { text = options.prompt, press = press }
 end
 
 vim.api.nvim_create_autocmd('LspProgress', {

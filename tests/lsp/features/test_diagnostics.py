@@ -109,6 +109,13 @@ def test_a_client_that_pulls_is_answered_and_not_told(edit: Edit) -> None:
     assert "goal_map.json" not in pushed(editor)
 
 
+def test_a_client_that_pulls_and_cannot_be_told_to_pull_again_is_told_instead(edit: Edit) -> None:
+    """Neovim 0.11: it would not ask when a component appears on disk."""
+    editor = edit(MISSING, capabilities={"textDocument": {"diagnostic": {}, **PUSHED["textDocument"]}})
+    assert "diagnosticProvider" not in editor.server.server_capabilities_json()
+    assert codes(pushed(editor)["goal_map.json"]) == ["component.missing"]
+
+
 def test_a_map_that_is_not_open_is_reported_too(edit: Edit) -> None:
     paper = MISSING.replace("$0", "")
     for capabilities in (PUSHED, PULLING):

@@ -55,13 +55,15 @@ end
 
 -- Questions -----------------------------------------------------------------------------------------------------------
 
--- Ask for each of `fields` in turn; `done` gets the answers. Whoever leaves a question has declined the whole.
+-- Ask for each of `fields` in turn; `done` gets the answers. Whoever leaves a question has declined the whole; an empty
+-- answer is one, unless the field is required.
 local function ask(fields, answers, done)
   local field = fields[#answers + 1]
   if not field then
     return done(answers)
   end
-  local prompt = field.description .. ': '
+  local place = #fields > 1 and ('(%d of %d) '):format(#answers + 1, #fields) or ''
+  local prompt = place .. field.description .. ': '
   if type(field.error) == 'string' then
     prompt = field.error .. '\n' .. prompt
   end

@@ -5,9 +5,10 @@ Clients that cannot ask for a line of text (no `experimental.interactiveResolve`
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ from goalmap.core.edits import (
     remove_reference,
     rename_key,
 )
-from goalmap.core.goal_map import Goal, Reference
+from goalmap.core.goal_map import Goal, GoalPath, Reference
 from goalmap.core.library import near_names
 from goalmap.core.naming import (
     COMPONENTS,
@@ -30,9 +31,9 @@ from goalmap.core.naming import (
     unsafe_reason,
     unsafe_slot_reason,
 )
-from goalmap.core.problems import Problem, names_with, near_files
+from goalmap.core.problems import Problem, near_files
 from goalmap.core.text import Span, visible
-from goalmap.core.usage import unused_problem
+from goalmap.core.usage import names_with, unused_problem
 from goalmap.lsp.convert import START_OF_FILE, Positions
 from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import OpenLibrary, Session
@@ -117,6 +118,16 @@ def described_in_map(goal: Goal, slot: str) -> str | None:
     return text.strip() if text and text.strip() and text != PLACEHOLDER else None
 
 
+def missing_in(session: Session, library: OpenLibrary, goal: GoalPath | None = None) -> list[Reference]:
+    """Return what a goal, or the whole map, lacks and nobody is generating, in map order."""
+    from goalmap.workflows import missing_references
+
+    session.look(library)
+    goals = [one for one in library.goal_map.goals if goal in (None, one.path)]
+    found = missing_references(goals, library.library)
+    return [reference for reference in found if session.job_for(library, reference) is None]
+
+
 def generate_arguments(library: OpenLibrary, reference: Reference, naming: str, **more: str) -> list[Json]:
     """Return the arguments of the command that generates a component for `reference`."""
     return [
@@ -171,7 +182,7 @@ class _Fixes:
         if running is not None:
             yield self.command(f"Stop generating {visible(reference.file)}", CANCEL, [{"job": running}])
             return
-        if reference.slot != TEMPLATE_SLOT and unsafe_slot_reason(reference.slot) is None:
+        if _can_generate(reference):
             yield from self.generate(reference)
         for name in near_files(problem, self.library.library):
             yield self.use(reference, name)
@@ -179,11 +190,21 @@ class _Fixes:
             path = self.library.library.path(reference.slot, reference.file)
             yield self.create_empty(path)
         yield self.remove(reference)
-        goal = self.library.goal_map.goal(reference.goal)
-        count = self.count_missing(goal) if goal else 0
-        if count > 1 and goal:
-            title = f"Generate all {count} missing components of {visible(goal.name)}…"
-            yield self.command(title, GENERATE_ALL, [{"uri": self.library.map_uri, "goal": list(goal.path)}])
+        yield from self.generate_all(reference)
+
+    def generate_all(self, reference: Reference) -> Iterator[Json]:
+        """Yield the fixes for more than one missing component: for those of the goal, and for those of the map."""
+        in_goal, in_map = self.missing_by_goal[reference.goal], self.missing_by_goal.total()
+        argument: Json = {"uri": self.library.map_uri}
+        if not can_ask(self.session):
+            argument["guess"] = True
+        how = "…" if can_ask(self.session) else " as the map and their names say"
+        if in_goal > 1:
+            title = f"Generate all {in_goal} missing components of {visible(reference.goal[-1])}{how}"
+            yield self.command(title, GENERATE_ALL, [{**argument, "goal": list(reference.goal)}])
+        if in_map > max(in_goal, 1):
+            title = f"Generate all {in_map} missing components of the map{how}"
+            yield self.command(title, GENERATE_ALL, [argument])
 
     def generate(self, reference: Reference) -> Iterator[Json]:
         library = self.library
@@ -213,13 +234,14 @@ class _Fixes:
                 )
                 yield {"title": f"Describe {name} in the map first", "edit": self.workspace_edit([edit])}
 
-    def count_missing(self, goal: Goal) -> int:
-        return sum(
-            problem.code == "component.missing"
-            and problem.reference is not None
-            and problem.reference.goal == goal.path
-            for line in range(goal.first_line, goal.last_line + 1)
-            for problem in self.library.problems.local.get(line, ())
+    @cached_property
+    def missing_by_goal(self) -> Counter[GoalPath]:
+        """How many components each goal lacks that could be generated."""
+        return Counter(
+            problem.reference.goal
+            for _, found in self.library.problems.lines()
+            for problem in found
+            if problem.code == "component.missing" and problem.reference and _can_generate(problem.reference)
         )
 
     def create_empty(self, path: str) -> Json:
@@ -295,6 +317,10 @@ class _Fixes:
             identifier = {"uri": self.library.map_uri, "version": document.version if document else None}
             return {"documentChanges": [{"textDocument": identifier, "edits": changes}]}
         return {"changes": {self.library.map_uri: changes}}
+
+
+def _can_generate(reference: Reference) -> bool:
+    return reference.slot != TEMPLATE_SLOT and unsafe_slot_reason(reference.slot) is None
 
 
 def _overlap(one: Edit, other: Edit) -> bool:

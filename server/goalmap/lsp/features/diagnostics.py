@@ -28,7 +28,7 @@ from goalmap.core.problems import (
 )
 from goalmap.core.text import Span
 from goalmap.core.usage import Usage, unused_components, used_components
-from goalmap.lsp.convert import START_OF_FILE, Positions, to_json, to_path, to_uri
+from goalmap.lsp.convert import START_OF_FILE, Positions, json_string, to_json, to_path, to_uri
 from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import OpenLibrary, Session
 
@@ -52,10 +52,9 @@ def register(server: GoalmapServer, session: Session) -> Publisher:
     publisher = Publisher(session)
     options = {"interFileDependencies": True, "workspaceDiagnostics": False, "identifier": "goalmap"}
     pulled = {"diagnosticProvider": options}
-    server.request(
-        "textDocument/diagnostic",
-        lambda client: pulled if (client.get("textDocument") or {}).get("diagnostic") else {},
-    )(partial(pull, publisher))
+    server.request("textDocument/diagnostic", lambda _: pulled if publisher.client_pulls else {})(
+        partial(pull, publisher)
+    )
     session.listeners.append(publisher.publish_changed)
     return publisher
 
@@ -92,8 +91,14 @@ class Publisher:
     # -- telling -------------------------------------------------------------------------------------------------------
     @property
     def client_pulls(self) -> bool:
-        """Whether the client asks for the diagnostics of open documents."""
-        return self.session.server.client_capability("textDocument.diagnostic") is not None
+        """Whether the client asks for the diagnostics of open documents, and again when it is told to.
+
+        One that cannot be told, such as Neovim 0.11, asks after edits only: what changes on disk it would not show.
+        """
+        capability = self.session.server.client_capability
+        return capability("textDocument.diagnostic") is not None and bool(
+            capability("workspace.diagnostics.refreshSupport")
+        )
 
     def publish_changed(self) -> None:
         """Send what changed in the libraries that were touched, and look at the rest of their files soon."""
@@ -197,8 +202,7 @@ class Publisher:
 
     def refresh(self) -> None:
         """Ask a client that pulls to pull again."""
-        if self.session.server.client_capability("workspace.diagnostics.refreshSupport"):
-            self.session.server.protocol.send_request("workspace/diagnostic/refresh")
+        self.session.server.protocol.send_request("workspace/diagnostic/refresh")
 
     # -- as JSON -------------------------------------------------------------------------------------------------------
     def items_of(self, library: OpenLibrary, path: str) -> bytes:
@@ -219,13 +223,14 @@ class Publisher:
 
     def _map_texts(self, library: OpenLibrary) -> list[bytes]:
         known = self._maps.setdefault(library.map_path, _MapTexts())
-        near = _Near(library)
+        near = _Near(library) if self._shows_related else None
+        lines = library.goal_map.lines
         for line in known.stale(library.problems, self.session.settings):
-            problems = library.problems.at(line)
-            spans = [Span(line, problem.start, problem.end) for problem in problems]
-            lines = library.goal_map.lines
-            one = (self._one(library, lines, *found, near) for found in zip(spans, problems, strict=True))
-            known.put(line, b",".join(filter(None, one)))
+            found = library.problems.at(line)
+            texts = [
+                self._one(library, lines, Span(line, problem.start, problem.end), problem, near) for problem in found
+            ]
+            known.put(line, texts[0] if len(texts) == 1 else b",".join(filter(None, texts)))
         return known.texts
 
     def _one(
@@ -236,13 +241,17 @@ class Publisher:
         if severity == "off" or (self.session.syntax_is_shown_elsewhere and problem.code in SYNTAX_CODES):
             return b""
         range_ = Positions(lines, self.session.encoding).json_range(span)
-        related = self._related(library, problem, near)
+        related = self._related(library, problem, near) if near is not None or problem.related is not None else None
         shown = f',"relatedInformation":{to_json(related)}' if related else ""
-        text = f'{{"range":{range_},{_about(problem.code, severity)},"message":{to_json(problem.message)}{shown}}}'
+        text = f'{{"range":{range_},{_about(problem.code, severity)},"message":{json_string(problem.message)}{shown}}}'
         return text.encode("ascii")
 
+    @property
+    def _shows_related(self) -> bool:
+        return bool(self.session.server.client_capability("textDocument.publishDiagnostics.relatedInformation"))
+
     def _related(self, library: OpenLibrary, problem: Problem, near: _Near | None) -> list[dict[str, Any]]:
-        if not self.session.server.client_capability("textDocument.publishDiagnostics.relatedInformation"):
+        if not self._shows_related:
             return []
         if problem.related is not None:
             span, message = problem.related
@@ -286,6 +295,10 @@ class _MapTexts:
 
     def put(self, line: int, text: bytes) -> None:
         """Keep the findings of one line; without any, `text` is empty."""
+        if text and (not self._lines or self._lines[-1] < line):  # as when all are put, one after the other
+            self._lines.append(line)
+            self.texts.append(text)
+            return
         at = bisect_left(self._lines, line)
         there = slice(at, at + (at < len(self._lines) and self._lines[at] == line))
         self._lines[there] = [line] if text else []

@@ -5,14 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pygls.exceptions import JsonRpcInvalidParams
 
-from goalmap.core.naming import COMPONENTS, TEMPLATE_SLOT
+from goalmap.core.goal_map import Reference
 from goalmap.files.errors import CommitError
 from goalmap.lsp.buffers import after_recovery, before_write
 from goalmap.lsp.features import resolve
+from goalmap.lsp.features.arguments import (
+    component_json,
+    component_of,
+    component_requests,
+    description_of,
+    first_of,
+    goal_of,
+    library_of,
+    request_of,
+)
 from goalmap.lsp.features.code_actions import (
     CANCEL,
     CREATE_EMPTY,
@@ -21,6 +31,8 @@ from goalmap.lsp.features.code_actions import (
     GENERATE,
     GENERATE_ALL,
     described_in_map,
+    guess,
+    missing_in,
 )
 from goalmap.lsp.features.diagnostics import Publisher
 from goalmap.lsp.features.workspace import recover
@@ -28,13 +40,9 @@ from goalmap.lsp.jobs import Jobs
 from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import OpenLibrary, Session
 
-if TYPE_CHECKING:
-    from goalmap.workflows import GenerateRequest
-
 UNDO: Final = "goalmap.undo"
 _WARNING: Final = 2
-_NAMINGS: Final = ("autogen", "referenced")
-_AT_ONCE: Final = 1
+_INFO: Final = 3
 
 Json = dict[str, Any]
 
@@ -63,51 +71,50 @@ def register(server: GoalmapServer, session: Session, publisher: Publisher) -> J
 # -- generating --------------------------------------------------------------------------------------------------------
 def generate(jobs: Jobs, arguments: list[Any]) -> Json | None:
     """Begin a generation; answer with its job at once, since clients wait ten seconds at most."""
-    argument = _first(arguments)
-    library = _library(jobs, argument)
-    request = _request(library, argument)
+    argument = first_of(arguments)
+    library = library_of(jobs.session, argument)
+    request = request_of(library, argument)
     if not _may_generate(jobs) or not _is_described(jobs, request.description):
         return None
     return {"job": jobs.start(library, request)}
 
 
 def generate_all(jobs: Jobs, arguments: list[Any]) -> Json | None:
-    """Begin the generation of all missing components of a goal, or of the map where no goal is named."""
-    from goalmap.workflows import GenerateRequest, missing_references
+    """Begin the generation of `components`; without them, of all that a goal lacks, or the map where none is named."""
+    argument = first_of(arguments)
+    library = library_of(jobs.session, argument)
+    if "components" not in argument:
+        argument = {**argument, "components": _described(jobs, library, argument)}
+    everything = component_requests(jobs.session, library, argument)
+    if not everything:
+        jobs.session.server.notify("window/showMessage", {"type": _INFO, "message": "Nothing is missing."})
+        return None
+    if not _may_generate(jobs):
+        return None
+    requests = [request for request in everything if request.description.strip()]
+    if not all(_is_described(jobs, request.description) for request in requests or everything[:1]):
+        return None
+    left_out = argument.get("leftOut")
+    skipped = len(everything) - len(requests) + (left_out if type(left_out) is int and left_out > 0 else 0)
+    job = jobs.start_all(library, requests, skipped=skipped)
+    if job is None:
+        message = "All of these are being generated already."
+        jobs.session.server.notify("window/showMessage", {"type": _INFO, "message": message})
+    return None if job is None else {"job": job}
 
-    argument = _first(arguments)
-    library = _library(jobs, argument)
-    jobs.session.look(library)
-    path = _goal(argument) if argument.get("goal") is not None else None
-    goals = [goal for goal in library.goal_map.goals if path is None or goal.path == path]
-    description = argument.get("description") or ""
-    if not isinstance(description, str):
-        raise JsonRpcInvalidParams("description must be a string")
-    requests = [
-        GenerateRequest(
-            map_path=library.map_path,
-            goal=reference.goal,
-            slot=reference.slot,
-            index=reference.index,
-            file=reference.file,
-            description=next(
-                (
-                    text
-                    for goal in goals
-                    if goal.path == reference.goal and (text := described_in_map(goal, reference.slot))
-                ),
-                description,
-            ),
-            naming=jobs.session.settings.generation.naming,
-        )
-        for reference in missing_references(goals, library.library)
-    ]
-    if not requests:
-        jobs.session.server.notify("window/showMessage", {"type": 3, "message": "Nothing is missing."})
-        return None
-    if not _may_generate(jobs) or not all(_is_described(jobs, request.description) for request in requests):
-        return None
-    return {"job": jobs.start_all(library, requests, _AT_ONCE)}
+
+def _described(jobs: Jobs, library: OpenLibrary, argument: Json) -> list[Json]:
+    """Return what is missing as the map describes it, else as the argument does, or, where that says so, by a guess."""
+    description = description_of(argument)
+
+    def say(reference: Reference) -> str:
+        if argument.get("guess") is True:
+            return guess(library, reference)
+        goal = library.goal_map.goal(reference.goal)
+        return (described_in_map(goal, reference.slot) if goal else None) or description
+
+    found = missing_in(jobs.session, library, goal_of(argument) if argument.get("goal") is not None else None)
+    return [component_json(reference, description=say(reference)) for reference in found]
 
 
 def _is_described(jobs: Jobs, description: str) -> bool:
@@ -131,7 +138,7 @@ def _may_generate(jobs: Jobs) -> bool:
 
 def cancel(jobs: Jobs, arguments: list[Any]) -> bool:
     """Cancel the job that is named, or all."""
-    job = _first(arguments).get("job") if arguments else None
+    job = first_of(arguments).get("job") if arguments else None
     return jobs.cancel(job if isinstance(job, str) else None)
 
 
@@ -155,37 +162,38 @@ async def _recover(jobs: Jobs, library: OpenLibrary) -> None:
 # -- putting things right ----------------------------------------------------------------------------------------------
 def undo(jobs: Jobs, arguments: list[Any]) -> Awaitable[bool]:
     """Undo the commit of a job, or the library's last one."""
-    argument = _first(arguments)
+    argument = first_of(arguments)
     job = argument.get("job")
-    return jobs.undo(_library(jobs, argument), jobs.tx_of(job) if isinstance(job, str) else None)
+    return jobs.undo(library_of(jobs.session, argument), jobs.committed_by(job) if isinstance(job, str) else None)
 
 
 def finish(jobs: Jobs, arguments: list[Any]) -> Awaitable[bool]:
     """Commit an interrupted generation on disk."""
     from goalmap.files import recovery
 
-    return _settle(jobs, _first(arguments), recovery.finish)
+    return _settle(jobs, first_of(arguments), recovery.finish)
 
 
 def discard(jobs: Jobs, arguments: list[Any]) -> Awaitable[bool]:
     """Give up an interrupted generation; its text is parked."""
     from goalmap.files import recovery
 
-    return _settle(jobs, _first(arguments), recovery.discard)
+    return _settle(jobs, first_of(arguments), recovery.discard)
 
 
 async def _settle(jobs: Jobs, argument: Json, act: Callable[[str, str], Any]) -> bool:
     from goalmap.workflows import describe_recovery
 
-    library = _library(jobs, argument)
+    library = library_of(jobs.session, argument)
     tx = argument.get("tx")
     if not isinstance(tx, str):
         raise JsonRpcInvalidParams("tx must be a string")
-    before = before_write(jobs.session, library)
     try:
-        report = await asyncio.to_thread(act, library.root, tx)
-        after_recovery(jobs.session, library, before, report)
-        messages, kind = list(describe_recovery(report)), 3
+        async with library.writing:
+            before = before_write(jobs.session, library)
+            report = await asyncio.to_thread(act, library.root, tx)
+            after_recovery(jobs.session, library, before, report)
+        messages, kind = list(describe_recovery(report)), _INFO
     except CommitError as error:
         messages, kind = [str(error)], _WARNING
     for message in messages:
@@ -198,9 +206,9 @@ async def create_empty(jobs: Jobs, arguments: list[Any]) -> bool:
     """Create an empty component."""
     from goalmap.files import plain
 
-    argument = _first(arguments)
-    library = _library(jobs, argument)
-    path = _component(argument)
+    argument = first_of(arguments)
+    library = library_of(jobs.session, argument)
+    path = component_of(argument)
     try:
         await asyncio.to_thread(plain.create_empty, library.root, path)
     except CommitError as error:
@@ -214,50 +222,3 @@ def _refresh(jobs: Jobs, library: OpenLibrary) -> None:
     jobs.session.look(library)
     jobs.session.touch(library)
     jobs.publisher.publish_changed()
-
-
-# -- arguments ---------------------------------------------------------------------------------------------------------
-def _first(arguments: list[Any]) -> Json:
-    if not arguments or not isinstance(arguments[0], dict):
-        raise JsonRpcInvalidParams("the first argument must be an object")
-    return arguments[0]
-
-
-def _library(jobs: Jobs, argument: Json) -> OpenLibrary:
-    uri = argument.get("uri")
-    library = jobs.session.library_at(uri) if isinstance(uri, str) else None
-    if library is None:
-        raise JsonRpcInvalidParams("uri must be that of a goal_map.json")
-    return library
-
-
-def _goal(argument: Json) -> tuple[str, ...]:
-    goal = argument.get("goal")
-    if not isinstance(goal, list) or not goal or not all(isinstance(part, str) for part in goal):
-        raise JsonRpcInvalidParams("goal must be a list of names")
-    return tuple(goal)
-
-
-def _component(argument: Json) -> str:
-    path = argument.get("path")
-    if not isinstance(path, str) or not path.startswith(f"{COMPONENTS}/"):
-        raise JsonRpcInvalidParams(f"path must be below {COMPONENTS}/")
-    return path
-
-
-def _request(library: OpenLibrary, argument: Json) -> GenerateRequest:
-    from goalmap.workflows import GenerateRequest
-
-    slot, index, file = argument.get("slot"), argument.get("index"), argument.get("file")
-    naming, description = argument.get("naming", "autogen"), argument.get("description") or ""
-    if not isinstance(slot, str) or slot == TEMPLATE_SLOT:
-        raise JsonRpcInvalidParams("slot must be the name of a slot of components")
-    if not (index is None or (type(index) is int and index >= 0)):
-        raise JsonRpcInvalidParams("index must be a number, or null for a slot that is a string")
-    if not isinstance(file, str):
-        raise JsonRpcInvalidParams("file must be the name that the map holds now")
-    if naming not in _NAMINGS:
-        raise JsonRpcInvalidParams("naming must be autogen or referenced")
-    if not isinstance(description, str):
-        raise JsonRpcInvalidParams("description must be a string")
-    return GenerateRequest(library.map_path, _goal(argument), slot, index, file, description, naming)

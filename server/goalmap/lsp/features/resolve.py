@@ -2,7 +2,11 @@
 
 The form is that of gopls (golang/tools, "Interactive refactoring"): the client sends the command it is about to run;
 fields that are to be filled come back, until the answers are valid; then the command, ready to run. The server keeps no
-state in between.
+state in between: what has been answered is in the arguments that come back.
+
+For one component there is one question. For all that are missing there is one each, and an empty answer leaves that one
+out. Nobody answers two hundred questions in a row: of many, the first `MAX_QUESTIONS` are asked about that the map does
+not describe; those that it does are generated as it says, and the rest is left for the next time.
 """
 
 from __future__ import annotations
@@ -11,13 +15,16 @@ from functools import partial
 from typing import Any, Final
 
 from goalmap.core.edits import EditError, find_reference
+from goalmap.core.goal_map import Reference
 from goalmap.core.naming import component_type
 from goalmap.core.text import visible
-from goalmap.lsp.features.code_actions import GENERATE, GENERATE_ALL, guess
+from goalmap.lsp.features.arguments import component_json, goal_of, library_of
+from goalmap.lsp.features.code_actions import GENERATE, GENERATE_ALL, described_in_map, guess, missing_in
 from goalmap.lsp.server import GoalmapServer
-from goalmap.lsp.session import Session
+from goalmap.lsp.session import OpenLibrary, Session
 
 FIELD: Final = "description"
+MAX_QUESTIONS: Final = 20
 
 Json = dict[str, Any]
 
@@ -39,25 +46,24 @@ def resolve(session: Session, params: Json) -> Any:
     if first.get(FIELD):
         return done
     answers = {answer.get("id"): answer.get("value") for answer in params.get("formAnswers") or []}
-    if FIELD in answers:
-        from goalmap.generation.prompt import validate_description
-
-        error = validate_description(answers[FIELD])
-        if error is None:
-            return {"command": command, "arguments": [{**first, FIELD: answers[FIELD].strip()}, *arguments[1:]]}
-        return {**done, "formFields": [{**_field(session, command, first), "default": answers[FIELD], "error": error}]}
-    return {**done, "formFields": [_field(session, command, first)]}
+    answer_into = _answer_one if command == GENERATE else _answer_all
+    first, fields = answer_into(session, first, answers)
+    answered: Json = {"command": command, "arguments": [first, *arguments[1:]]}
+    return {**answered, "formFields": fields} if fields else answered
 
 
-def _field(session: Session, command: str, argument: Json) -> Json:
-    field: Json = {"id": FIELD, "type": {"kind": "string"}, "required": True}
+# -- one component -----------------------------------------------------------------------------------------------------
+def _answer_one(session: Session, argument: Json, answers: Json) -> tuple[Json, list[Json]]:
     goal = visible("/".join(map(str, argument.get("goal") or ())))
-    if command == GENERATE_ALL:
-        question = f"What should the missing components of {goal} do? One line for all of them"
-        return {**field, "description": question, "default": ""}
     slot = str(argument.get("slot", ""))
     question = f"Describe the {visible(component_type(slot))} for {goal} in one line"
-    return {**field, "description": question, "default": _default(session, argument)}
+    field = {"id": FIELD, "description": question, "type": {"kind": "string"}, "required": True}
+    if FIELD not in answers:
+        return argument, [{**field, "default": _default(session, argument)}]
+    error = _fault(answers[FIELD])
+    if error is not None:
+        return argument, [{**field, "default": answers[FIELD], "error": error}]
+    return {**argument, FIELD: answers[FIELD].strip()}, []
 
 
 def _default(session: Session, argument: Json) -> str:
@@ -69,3 +75,69 @@ def _default(session: Session, argument: Json) -> str:
         return guess(library, find_reference(library.goal_map, *place))
     except EditError:
         return ""
+
+
+def _fault(answer: Any) -> str | None:
+    from goalmap.generation.prompt import validate_description
+
+    return validate_description(answer)
+
+
+# -- all that are missing ----------------------------------------------------------------------------------------------
+def _answer_all(session: Session, argument: Json, answers: Json) -> tuple[Json, list[Json]]:
+    library = library_of(session, argument)
+    if not isinstance(argument.get("components"), list):
+        argument = {**argument, **_listed(session, library, argument)}
+    components: list[Json] = []
+    fields: list[Json] = []
+    for number, component in enumerate(argument["components"]):
+        name = f"{FIELD}.{number}"
+        if not isinstance(component, dict) or FIELD in component:
+            components.append(component)
+            continue
+        answer = answers.get(name)
+        is_blank = isinstance(answer, str) and not answer.strip()
+        error = None if is_blank or name not in answers else _fault(answer)
+        if name in answers and error is None:
+            components.append({**component, FIELD: str(answer).strip()})
+            continue
+        components.append(component)
+        default = _default(session, {**component, "uri": argument["uri"]})
+        fault = {"default": answer, "error": error} if error is not None else {"default": default}
+        question = f"{_question(component)} (leave it empty to skip it)"
+        fields.append({"id": name, "description": question, "type": {"kind": "string"}, "required": False, **fault})
+    left_out = argument.get("leftOut")
+    if fields and left_out:
+        fields[0]["description"] += f", and {left_out} more another time"
+    return {**argument, "components": components}, fields
+
+
+def _question(component: Json) -> str:
+    goal = visible("/".join(map(str, component.get("goal") or ())))
+    kind = visible(component_type(str(component.get("slot", ""))))
+    file = visible(str(component.get("file") or ""))
+    return f"Describe the {kind} {file} for {goal} in one line".replace("  ", " ")
+
+
+def _listed(session: Session, library: OpenLibrary, argument: Json) -> Json:
+    """Return the components to ask about, and how many there are too many of for that."""
+    found = missing_in(session, library, goal_of(argument) if argument.get("goal") is not None else None)
+    if len(found) <= MAX_QUESTIONS:
+        return {"components": [component_json(reference) for reference in found]}
+    components: list[Json] = []
+    asked = left_out = 0
+    for reference in found:
+        described = _in_map(library, reference)
+        if described is not None:
+            components.append(component_json(reference, description=described))
+        elif asked < MAX_QUESTIONS:
+            asked += 1
+            components.append(component_json(reference))
+        else:
+            left_out += 1
+    return {"components": components, "leftOut": left_out}
+
+
+def _in_map(library: OpenLibrary, reference: Reference) -> str | None:
+    goal = library.goal_map.goal(reference.goal)
+    return described_in_map(goal, reference.slot) if goal else None

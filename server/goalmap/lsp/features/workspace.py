@@ -59,13 +59,14 @@ async def discover(session: Session, publisher: Publisher) -> None:
 
 async def recover(session: Session, library: OpenLibrary) -> None:
     """Finish what an earlier run left in a library; costs next to nothing where it left nothing."""
-    before = before_write(session, library)
-    try:
-        report = await asyncio.to_thread(recovery.recover, library.root)
-    except CommitError as error:
-        session.server.notify("window/logMessage", {"type": 2, "message": str(error)})
-        return
-    after_recovery(session, library, before, report)
+    async with library.writing:
+        before = before_write(session, library)
+        try:
+            report = await asyncio.to_thread(recovery.recover, library.root)
+        except CommitError as error:
+            session.server.notify("window/logMessage", {"type": 2, "message": str(error)})
+            return
+        after_recovery(session, library, before, report)
     said = [f"Finished an interrupted generation: {done.file}" for done in report.finished]
     said += [f"Kept the text of an interrupted generation in {kept.path}: {kept.reason}" for kept in report.parked]
     for message in [*said, *report.warnings]:
