@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import itertools
 import json
 import os
 import subprocess
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from goalmap.files import os_layer, store
-from goalmap.files.errors import CommitError, NotCommitted, Refused, SavedElsewhere
+from goalmap.files.errors import CommitError, Conflict, NotCommitted, Refused, SavedElsewhere
 from goalmap.files.plain import create_empty, replace_map_text
 from goalmap.files.recovery import discard, finish, pending, recover
 from goalmap.files.request import GenerateRequest
@@ -20,6 +22,7 @@ from goalmap.files.transaction import AlreadyDone, begin
 from goalmap.files.undo import undo
 
 from .conftest import DEBUG, MAP, Library
+from .faults.tap import Killed, Tap
 
 NEW = MAP.replace("drill.txt", "autogen_protocol_for_debug.txt")
 
@@ -334,3 +337,37 @@ def test_the_request_of_a_killed_process_is_finished_by_the_next(library: Librar
     done = begin(GenerateRequest(str(library.map), DEBUG, "protocol", None, "drill.txt", "root causes"))
     assert isinstance(done, AlreadyDone)
     assert Path(done.result.component_path).read_text() == "Killed.\n"
+
+
+@pytest.mark.parametrize("goes", ["away", "back"])
+def test_what_a_killed_run_began_may_end_the_other_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, goes: str
+) -> None:
+    """A run dies at each of its calls; then the reference goes away, or comes back, and recovery decides otherwise."""
+    old, by_hand = MAP.encode(), MAP.replace("drill.txt", "mine.txt").encode()
+    for call in itertools.count(1):
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / f"state{call}"))
+        library = Library(tmp_path / f"library{call}")
+        generation = library.finished()
+        if goes == "back":
+            library.map.write_bytes(by_hand)
+        tap = Tap(die_at=call)
+        tap.install()
+        with contextlib.suppress(Killed, Conflict):
+            generation.commit()
+        tap.remove()
+        generation.close()
+        if not tap.is_dead:
+            break
+        if library.records():  # else it was done
+            library.map.write_bytes(by_hand if goes == "away" else old)
+        recover(str(library.root))
+        generated = {path: text for path, text in library.components().items() if "autogen" in path}
+        is_named = str(library.reference()).startswith("autogen")
+        assert generated == (
+            {"components/protocols/autogen_protocol_for_debug.txt": "Drill down.\n"} if is_named else {}
+        )
+        assert is_named or "Drill down.\n" in library.parked().values()
+        assert not [name for name in [*library.parked(), *os.listdir(library.root)] if name.endswith((".tmp", ".new"))]
+        assert library.records() == []
+    assert call > 60, "it did not die often enough to mean anything"

@@ -23,7 +23,7 @@ from goalmap.files.request import GenerateRequest
 from goalmap.files.transaction import AlreadyDone, Generation, begin
 from goalmap.files.undo import undo
 
-from .faults.tap import Tap
+from .faults.tap import Killed, Tap
 
 # Some differ in case or form only, and one lies in a category.
 GOALS = (("A",), ("a",), ("B b",), ("caf\u00e9",), ("cafe\u0301",), ("Deep", "A"))
@@ -35,22 +35,11 @@ DEATH = st.none() | st.none() | st.integers(1, 250)
 Place: TypeAlias = tuple[tuple[str, ...], str, int | None]
 
 
-class Killed(BaseException):
-    """The process is dead: it does nothing more to the disk, whatever its handlers try."""
-
-
 def until_killed(call: int | None, act: Callable[[], Any]) -> Any:
     """Return what `act` does, or Killed, if it gets as far as that call."""
     if call is None:
         return act()
-    died: list[str] = []
-
-    def before(number: int, name: str) -> None:
-        if number >= call and name != "close":  # the system closes what a dead process had open
-            died.append(name)
-            raise Killed
-
-    tap = Tap(before=before)
+    tap = Tap(die_at=call)
     tap.install()
     try:
         return act()

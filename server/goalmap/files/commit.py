@@ -168,7 +168,7 @@ def publish_component(store: Store, record: Record, map_file: MapFile, *, thorou
 
 def _publish(folder: Folder, name: str, tx: str, text: bytes, *, careful: bool) -> bool:
     """Give the text its name in the folder; False where something else has it (for the `careful`: or its like)."""
-    temporary = f".goalmap.{tx}.tmp"
+    temporary = _temporary(tx)
     there = _what_is_there(folder, name, text, careful=careful)
     if there == "nothing":
         write_whole(folder, temporary, text, mode=0o666)
@@ -179,6 +179,10 @@ def _publish(folder: Folder, name: str, tx: str, text: bytes, *, careful: bool) 
         return False
     folder.sync()  # the component's name must be durable before the map has it (I2)
     return True
+
+
+def _temporary(tx: str) -> str:
+    return f".goalmap.{tx}.tmp"
 
 
 def _what_is_there(folder: Folder, name: str, text: bytes, *, careful: bool) -> Literal["nothing", "same", "other"]:
@@ -213,22 +217,24 @@ def remove_component(store: Store, header: Header, file: str, sha256: str, *, ke
     puts it back, where an earlier run died in between.
     """
     path, name = os.path.split(header.path_of(file))
-    temporary = f".goalmap.{header.tx}.tmp"
+    away = f".goalmap.{header.tx}.away.tmp"
     try:
         folder = enter(store.root, path)
     except FileNotFoundError:
         return
     with folder:
-        if folder.lstat(temporary) is None:
+        folder.unlink(_temporary(header.tx))  # of a run that was killed before it published
+        if folder.lstat(away) is None:
             data = read_component(folder, name)
             if keep or data is None or digest(data) != sha256:
+                folder.sync()  # an earlier run may have removed it, and been killed before this (I3)
                 return
-            folder.replace(name, folder, temporary)
-        data = read_component(folder, temporary)
+            folder.replace(name, folder, away)
+        data = read_component(folder, away)
         if not keep and data is not None and digest(data) == sha256:
-            folder.unlink(temporary)
-        elif not folder.move_new(temporary, name):
-            folder.replace(temporary, store.parked, f"{header.tx}.{name}")  # and somebody made another one by now
+            folder.unlink(away)
+        elif not folder.move_new(away, name):
+            folder.replace(away, store.parked, f"{header.tx}.{name}")  # and somebody made another one by now
             store.parked.sync()  # what an editor wrote into our component is in no other place
         folder.sync()  # else a power cut brings back what was said to be gone (I3)
 

@@ -295,6 +295,15 @@ class Record:
         self.contents.end_offset += len(frame)
         return self._fd
 
+    def make_durable(self) -> None:
+        """Make durable what was read of a record that an earlier run left.
+
+        A process that was killed may have left it in memory only; what follows from it must not outlive it (I3, I4).
+        """
+        if self._fd is not None:
+            os_layer.sync_file(self._fd)  # its last pieces, or its text
+            self.folder.sync()  # its name
+
     def drop(self, *, keep_in: Folder | None = None) -> None:
         """Take the record out of the journal, durably, and keep it in `keep_in` if given. Needs the map's lock."""
         self.close()  # first, since Windows neither moves nor removes open files; the map's lock keeps others away

@@ -138,6 +138,7 @@ def _pending(tx: str, contents: Contents | None, reason: str, *, has_owner: bool
 
 def _finish(store: Store, record: Record, report: RecoveryReport, *, finish_buffered: bool) -> None:
     contents, header = record.contents, record.contents.header
+    record.make_durable()
     if header is None and not contents.has_lost_text:
         record.drop()  # its maker died while making it: nothing was paid for
         report.dropped.append(record.name)
@@ -163,6 +164,10 @@ def _finish(store: Store, record: Record, report: RecoveryReport, *, finish_buff
 
 
 def _commit(store: Store, record: Record, report: RecoveryReport) -> None:
+    temporary = _parking(record.header.tx)
+    if store.parked.lstat(temporary) is not None:  # killed while it parked, and the map is the old one again
+        store.parked.unlink(temporary)
+        store.parked.sync()  # before the record goes, which alone tells whose it is (I3)
     try:
         committed = commit_record(store, record, thorough=True)
     except SlotChanged as error:
@@ -179,13 +184,17 @@ def _waits_for_editor(store: Store, header: Header, file: str) -> bool:
     return not named and (header.unsaved or find_reference(goal_map, header, header.old) is not None)
 
 
+def _parking(tx: str) -> str:
+    return f".{tx}.tmp"
+
+
 def park(store: Store, record: Record, reason: str) -> Parked:
     """Keep the record's text among the parked ones, durably, and then remove everything else of it (I3, I4)."""
     header, contents = record.header, record.contents
     data = contents.raw if contents.text is None else contents.text
     stem = os.path.splitext(os.path.basename(contents.file))[0][:80]
     name = f"{stem}.{header.tx}{'.partial' if contents.text is None else ''}.txt"
-    temporary = f".{header.tx}.tmp"
+    temporary = _parking(header.tx)
     write_whole(store.parked, temporary, data)
     store.parked.replace(temporary, store.parked, name)
     store.parked.sync()  # before the record and the component go: one of them must be there after a power cut
@@ -247,6 +256,7 @@ def discard(root: str, tx: str, *, lock_timeout_s: float = LOCK_WAIT_S) -> Recov
 
 
 def _discard(store: Store, record: Record, report: RecoveryReport) -> None:
+    record.make_durable()
     if record.contents.header is not None and (record.contents.raw or record.contents.text is not None):
         report.parked.append(park(store, record, "it was discarded"))
     else:

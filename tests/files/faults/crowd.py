@@ -140,7 +140,8 @@ class Crowd:
         """Count up by hand, in place and by rename in turn, if the file is still the same."""
         count = 0
         while True:
-            data = self.map.read_bytes()
+            with self._alone():
+                data = self.map.read_bytes()
             found = COUNT.search(data)
             if found is None or int(found[1]) != count:
                 self.note("wrong", f"I7 the editor had counted to {count}, and the map has {found and found[1]!r}")
@@ -180,7 +181,7 @@ class Crowd:
     def save_by_rename(self, data: bytes, new: bytes, name: str) -> bool:
         """Save `new` if the map is `data`, by way of the file `name`; return whether it was."""
         with self._alone():
-            return self._rename(data, new, self.map.with_name(name))
+            return self.map.read_bytes() == data and self._rename(data, new, self.map.with_name(name))
 
     def _rename(self, data: bytes, new: bytes, fresh: Path) -> bool:
         fresh.unlink(missing_ok=True)  # it may be what a reader still has open as the map

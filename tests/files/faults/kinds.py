@@ -5,6 +5,7 @@ A point is a plain value, so that processes can share it.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -38,7 +39,7 @@ from .scenes import (
     is_not_ours,
     run_recovery,
 )
-from .tap import KILLED, NEVER_FAILS, Tap, changes_disk
+from .tap import KILLED, NEVER_FAILS, Killed, Tap, changes_disk
 
 SCRATCH = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gettempdir())  # noqa: S108 - a parent folder
 ERRNOS = (errno.EIO, errno.ENOSPC, errno.EACCES)
@@ -205,23 +206,19 @@ class _RecordedTold(Told):
 def power_points(scene: Scene, *, cap: int = 3000, recovery_of: int = 0) -> Iterator[Point]:
     """Yield every different disk that a power cut may leave; at most about `cap` for each moment.
 
-    `recovery_of`: not of the scene itself, but of the recovery after a kill before that call.
+    `recovery_of`: not while the scene runs, but while the recovery does, after a kill before that call. What the killed
+    process had not made durable is not durable then, either.
     """
     with Scratch() as place:
         place.build(scene)
         before = place.map.read_bytes()
-        if recovery_of:
-            in_child(lambda: scene.act(place, place.told), Tap(kill_at=recovery_of), scene.platform)
-            if is_not_ours(scene, place):
-                return
-        at_start, root, effects = _recorded(scene, place, recovers=bool(recovery_of))
-        earlier = tuple(place.told.words) if recovery_of else ()
+        at_start, root, effects, at_kill = _recorded(scene, place, recovery_of)
     seen: set[object] = set()
     rng = random.Random(7)
-    for upto in range(len(effects) + 1):
+    for upto in range(at_kill, len(effects) + 1):
         if 0 < upto < len(effects) and 0 < effects[upto].group == effects[upto - 1].group:
             continue  # in the middle of one call
-        words = earlier + tuple(effect.args[0] for effect in effects[:upto] if effect.kind == "said")
+        words = tuple(effect.args[0] for effect in effects[:upto] if effect.kind == "said")
         for left in left_after(effects[:upto], cap, rng):
             disk = disk_with(at_start, left)
             key = (fingerprint(disk, root), words)
@@ -234,22 +231,34 @@ def power_points(scene: Scene, *, cap: int = 3000, recovery_of: int = 0) -> Iter
             yield Point("power", scene.name, recovery_of, label, (len(_power_cuts) - 1,))
 
 
-def _recorded(scene: Scene, place: Place, *, recovers: bool) -> tuple[Disk, int, list[Effect]]:
+def _recorded(scene: Scene, place: Place, recovery_of: int) -> tuple[Disk, int, list[Effect], int]:
+    """Return the disk before, its root, what was done to it, and how much of that a process did that was then killed.
+
+    All of it, where the kill leaves what is none of our business: then there is nothing to try.
+    """
     note = place.base / "effects"
 
     def run() -> None:
-        if recovers:
-            run_recovery(place)
-        else:
+        at_kill = 0
+        with contextlib.suppress(Killed):
             scene.act(place, _RecordedTold(place.told.path, recorder))
+        if recovery_of:
+            at_kill = len(recorder.effects)
+            os.closerange(3, 256)  # with all the locks
+            tap.is_dead = False
+            if is_not_ours(scene, place):
+                at_kill += 1
+            else:
+                run_recovery(place)
         different = recorder.differences()
         assert not different, f"the model differs from the disk at {different}"
-        note.write_bytes(pickle.dumps((recorder.at_start, recorder.root, recorder.effects)))
+        note.write_bytes(pickle.dumps((recorder.at_start, recorder.root, recorder.effects, at_kill)))
 
     recorder = Recorder(place.root, scene.platform or os_layer.PLATFORM)
-    code = in_child(run, Tap(after=recorder.after), scene.platform)
+    tap = Tap(after=recorder.after, die_at=recovery_of)
+    code = in_child(run, tap, scene.platform)
     assert code == 0
-    loaded: tuple[Disk, int, list[Effect]] = pickle.loads(note.read_bytes())  # noqa: S301 - written above
+    loaded: tuple[Disk, int, list[Effect], int] = pickle.loads(note.read_bytes())  # noqa: S301 - written above
     return loaded
 
 
@@ -263,7 +272,7 @@ def try_power(point: Point) -> list[str]:
         (place.base / "before_map").write_bytes(cut.map_before)
         for word in cut.words:
             place.told.say(word)
-        return after_fault(scene, place, KILLED, lived=False, keeps_pieces=point.call > 0)
+        return after_fault(scene, place, KILLED, lived=False, keeps_pieces=False)
 
 
 # -- other writers

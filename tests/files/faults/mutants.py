@@ -20,7 +20,7 @@ from typing import Any
 
 from goalmap.files import atomic, commit, journal, os_layer, recovery, safe_open, transaction, undo
 
-from .scenes import BUFFERED, BY_HAND, CONFLICT, FRESH, NO_EXCHANGE, REFERENCED, STEADY, TAKEN_LATE, UNDO, Scene
+from .scenes import BUFFERED, BY_HAND, CONFLICT, EDIT, FRESH, NO_EXCHANGE, REFERENCED, STEADY, TAKEN_LATE, UNDO, Scene
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Mutant:
     kind: str
     scene: Scene = STEADY
     writer: str = ""
+    in_recovery: bool = False  # of a power cut: while a killed process is recovered from
 
 
 def _callers(depth: int = 6) -> list[str]:
@@ -248,6 +249,11 @@ def _writers_seen_too_late() -> None:
     atomic.MapFile._when_quiet = when_quiet  # type: ignore[method-assign] # noqa: SLF001
 
 
+def _not_thorough() -> None:
+    real = commit.enter
+    commit.enter = lambda root, path, **options: real(root, path, **{**options, "thorough": False})
+
+
 def _buffer_not_marked() -> None:
     def mark(self: journal.Record) -> None:
         self.contents.is_buffered = True
@@ -283,6 +289,14 @@ MUTANTS = [
     Mutant("no fsync of a parked text", _no_fsync("file", "write_whole", "park"), "power", CONFLICT),
     Mutant("no fsync of parked/", _no_fsync("folder", "park"), "power", CONFLICT),
     Mutant("no fsync after a component was removed", _no_fsync("folder", "remove_component"), "power", UNDO),
+    Mutant(
+        "no fsync after the rest of an edit was removed",
+        _no_fsync("folder", "_finish"),
+        "power",
+        EDIT,
+        in_recovery=True,
+    ),
+    Mutant("no fsync of folders that a killed process made", _not_thorough, "power", FRESH, in_recovery=True),
     # the order
     Mutant("the map before the component", _map_first, "kill"),
     Mutant("the record dropped before the map is written", _record_dropped_early, "kill"),

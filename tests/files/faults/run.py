@@ -122,7 +122,9 @@ def catch(number: int) -> tuple[int, str]:
 
 
 def _mutant_points(mutant: Mutant) -> list[Point]:
-    if mutant.kind == "power":
+    if mutant.in_recovery:
+        points = list(power_points_of_recoveries(mutant.scene))
+    elif mutant.kind == "power":
         points = list(power_points(mutant.scene, cap=POWER_CAP_SAMPLED))
     else:
         points = list(islice(points_of(mutant.kind, mutant.scene, full=True), 20_000))

@@ -27,11 +27,16 @@ NEVER_FAILS = frozenset({"lseek", "access", "close"})
 KILLED = 137
 
 
+class Killed(BaseException):
+    """The process is dead: it does nothing more to the disk, whatever its handlers try."""
+
+
 @dataclass
 class Tap:
     """What to do at which call. Calls are numbered from 1."""
 
     kill_at: int = 0
+    die_at: int = 0  # as a kill, but for what is to go on in this process: from there on all calls raise Killed
     kill_mid_write: bool = False  # the call to kill at is a write, of which half is done
     fail_at: int = 0
     fail_with: int = errno.EIO
@@ -41,6 +46,7 @@ class Tap:
     after: Callable[[str, tuple[Any, ...], dict[str, Any], Any], None] | None = None
     calls: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    is_dead: bool = False
     _real: dict[str, Any] = field(default_factory=dict)
 
     def call(self, name: str, real: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -51,6 +57,10 @@ class Tap:
             if self.kill_mid_write:
                 os.write(args[0], bytes(args[1])[: len(args[1]) // 2])
             os._exit(KILLED)
+        if self.is_dead or number == self.die_at:
+            self.is_dead = True
+            if name != "close":  # which the system does for a dead process
+                raise Killed
         if self.before is not None:
             self.before(number, name)
         fails = number == self.fail_at or (self.fail_for_good and 0 < self.fail_at < number)
