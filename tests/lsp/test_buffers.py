@@ -379,12 +379,18 @@ async def test_a_message_that_nobody_answers_holds_nothing_up(scene: Scene, endp
     assert (await editor.outcome(again))["outcome"] == "pending-save"
 
 
-async def test_saving_and_quitting_at_once_settles(scene: Scene, endpoint: Endpoint, start: Start) -> None:
+@pytest.mark.parametrize("says_so", [True, False], ids=["saying so", "without a word"])
+async def test_saving_and_quitting_at_once_settles(
+    scene: Scene, endpoint: Endpoint, start: Start, *, says_so: bool
+) -> None:
     editor = await start(PLAIN)
     job = await written(editor, endpoint)
     endpoint.open("writing")
     await editor.outcome(job)
-    editor.save()
+    if says_so:
+        editor.save()
+    else:
+        scene.map.write_bytes(editor.text.encode())
     assert await editor.client.shutdown_and_exit() == 0
     assert scene.records() == []
     assert scene.map_text() == committed()
