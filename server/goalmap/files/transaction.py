@@ -38,6 +38,9 @@ What is on disk, step by step. Recovery goes on from any of these states, and wh
 In an editor whose map is not saved, `publish_component` does 5 and 6 and marks the record BUFFERED; the editor's buffer
 takes the edit, and `settle` does 8 once the map on disk has it. Until then recovery leaves the record, and offers it.
 
+What a killed process has written may be in memory only, so recovery makes a record durable before it acts on it; and
+what that process had begun is cleaned up whichever way recovery ends, since the map may have changed in between.
+
 Eight fsyncs in all, each justified where it is called: record, journal/; record; component, its folder; map, its
 folder; journal/. After an fsync has failed it is not repeated (the kernel may have dropped the bytes and say yes the
 second time), and "committed" is not said.
