@@ -64,6 +64,13 @@ export class Workbench {
     }
   }
 
+  /** What the user sets; some settings count from the next window on. */
+  setUserSetting(name: string, value: unknown): void {
+    const file = path.join(this.home, 'data/User/settings.json');
+    const settings = JSON.parse(fs.readFileSync(file, 'utf8')) as Record<string, unknown>;
+    writeJson(file, { ...settings, [name]: value });
+  }
+
   /** Open a folder, or a `.code-workspace` file; return when the explorer shows it. */
   async open(place: string): Promise<void> {
     const key = place.endsWith('.code-workspace') ? 'workspace' : 'folder';
@@ -119,8 +126,8 @@ export class Workbench {
     return this.page.locator('.quick-input-widget:visible .quick-input-box input');
   }
 
-  get quickInputMessage(): Locator {
-    return this.page.locator('.quick-input-widget:visible .quick-input-message');
+  get quickInputTitle(): Locator {
+    return this.page.locator('.quick-input-widget:visible .quick-input-title');
   }
 
   notification(text: string | RegExp): Locator {

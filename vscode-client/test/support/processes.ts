@@ -1,5 +1,5 @@
 /** Programs that the tests start, and the scratch folders they live in. */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as net from 'node:net';
 import * as path from 'node:path';
@@ -69,4 +69,13 @@ export function setting(name: string): string {
     throw new Error(`${name} is not set`);
   }
   return value;
+}
+
+/** The files in `folders` that hold `text`, a line for each. */
+export function grep(text: string, ...folders: string[]): string {
+  try {
+    return execFileSync('grep', ['-rlaF', '--', text, ...folders], { encoding: 'utf8' });
+  } catch {
+    return ''; // grep found nothing
+  }
 }
