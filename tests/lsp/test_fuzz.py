@@ -33,7 +33,7 @@ FILES = {
 }
 PIECES = ['"', "{", "}", "[", "]", ",", ":", "\n", "\r\n", "\r", "a", "ü", "😀", "\u2028", "\\", ' "k": "v.txt",', "\t"]
 POSITIONED = ["hover", "completion", "definition", "references", "documentHighlight", "prepareRename"]
-WHOLE = ["documentSymbol", "documentLink", "foldingRange", "codeLens", "diagnostic"]
+WHOLE = ["documentSymbol", "documentLink", "foldingRange", "selectionRange", "codeLens", "diagnostic"]
 NONSENSE: list[Any] = [None, 3, "x", [], {}, {"textDocument": None}, {"textDocument": {"uri": 3}}, {"uri": "file:///x"}]
 LINE_END = re.compile("\r\n|\r|\n")
 
@@ -144,7 +144,8 @@ def one_message(client: LspClient, rng: random.Random, document: Document, asked
             client.begin_request(f"textDocument/{rng.choice(POSITIONED)}", {**identifier, "position": position})
         )
     elif kind < 0.85:
-        asked.append(client.begin_request(f"textDocument/{rng.choice(WHOLE)}", identifier))
+        place = document.position(rng.randint(0, len(document.text)))
+        asked.append(client.begin_request(f"textDocument/{rng.choice(WHOLE)}", {**identifier, "positions": [place]}))
     elif kind < 0.92:
         method = rng.choice([*POSITIONED, *WHOLE, "codeAction", "rename"])
         method = rng.choice(

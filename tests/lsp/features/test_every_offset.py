@@ -72,6 +72,9 @@ def test_every_request_is_answered(edit: Edit, name: str, encoding: Encoding) ->
             for method in AT_A_POSITION:
                 check(editor, path, editor.request(method, here))
             editor.request("textDocument/references", {**here, "context": {"includeDeclaration": True}})
+            selected = {**editor.document(path), "positions": [here["position"]]}
+            for selection in editor.request("textDocument/selectionRange", selected) or []:
+                check(editor, path, [selection])
             range_ = {"start": here["position"], "end": here["position"]}
             editor.request("textDocument/inlayHint", {**editor.document(path), "range": range_})
             actions = {**editor.document(path), "range": range_, "context": {"diagnostics": []}}
