@@ -249,6 +249,10 @@ def _writers_seen_too_late() -> None:
     atomic.MapFile._when_quiet = when_quiet  # type: ignore[method-assign] # noqa: SLF001
 
 
+def _believed_at_once() -> None:
+    journal.Record.make_durable = lambda _: None  # type: ignore[method-assign]
+
+
 def _not_thorough() -> None:
     real = commit.enter
     commit.enter = lambda root, path, **options: real(root, path, **{**options, "thorough": False})
@@ -296,6 +300,7 @@ MUTANTS = [
         EDIT,
         in_recovery=True,
     ),
+    Mutant("no fsync of a record before it is acted on", _believed_at_once, "power", in_recovery=True),
     Mutant("no fsync of folders that a killed process made", _not_thorough, "power", FRESH, in_recovery=True),
     # the order
     Mutant("the map before the component", _map_first, "kill"),

@@ -64,10 +64,13 @@ def points_of(kind: str, scene: Scene, *, full: bool) -> Iterator[Point]:
         yield from foreign_points(scene)
 
 
-def power_points_of_recoveries(scene: Scene) -> Iterator[Point]:
-    """Yield the disks that a power cut may leave in the recovery from a kill, for each call to kill at."""
+def power_points_of_recoveries(scene: Scene, *, before: str = "") -> Iterator[Point]:
+    """Yield the disks that a power cut may leave in the recovery from a kill, for each call to kill at.
+
+    `before` is how the labels of these calls begin: before an `fsync` there is most that is not durable.
+    """
     for number, label in enumerate(calls_of_scene(scene), 1):
-        if changes_disk(label):
+        if changes_disk(label) and label.startswith(before):
             yield from power_points(scene, cap=POWER_CAP_SAMPLED, recovery_of=number)
 
 
@@ -123,7 +126,7 @@ def catch(number: int) -> tuple[int, str]:
 
 def _mutant_points(mutant: Mutant) -> list[Point]:
     if mutant.in_recovery:
-        points = list(power_points_of_recoveries(mutant.scene))
+        points = list(power_points_of_recoveries(mutant.scene, before="fsync"))
     elif mutant.kind == "power":
         points = list(power_points(mutant.scene, cap=POWER_CAP_SAMPLED))
     else:
