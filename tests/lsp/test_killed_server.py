@@ -273,4 +273,7 @@ async def test_killed_while_its_edit_is_on_the_way(
     assert await trial.die(editor, trial.generate_whole)
     assert len(editor.asked) == 1
     assert scene.generated.read_text(encoding="utf-8") == TEXT
+    record = trial.record()
+    assert record is not None
+    assert record.is_buffered, "recovery would not wait for the editor"
     await trial.recover_and_ask_again(editor, by_command=view == VIEWS[2])
