@@ -224,6 +224,13 @@ def test_undo_of_one_of_several_and_of_its_own_name(library: Library) -> None:
     assert library.files() == before
 
 
+def test_undo_is_of_what_was_committed_last_and_not_of_what_was_written_last(library: Library) -> None:
+    written_first = library.finished()
+    library.finished(library.request("constraints", "cite.txt", 0)).commit()
+    last = written_first.commit()
+    assert undo(str(library.root)).file == last.file
+
+
 def test_undo_restores_the_right_one_of_two_equal_references(library: Library) -> None:
     library.generate(library.request("constraints", "cite.txt", 2))
     undo(str(library.root))

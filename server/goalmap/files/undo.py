@@ -75,8 +75,11 @@ def _failure(record: Record | None) -> type[Refused | NotCommitted]:
 def _receipt(store: Store, tx: str | None) -> tuple[Header, str, bytes]:
     """Return what was committed: its header, the component and its text."""
     names = [f"{tx}.gmj"] if tx else record_names(store.receipts)
-    written_ns = {name: status.st_mtime_ns for name in names if (status := store.receipts.lstat(name))}
-    contents = peek(store.receipts, max(written_ns, key=written_ns.__getitem__)) if written_ns else None
+    # When it was renamed into this folder, which may be long after its text was written; Windows does not note that.
+    done_ns = {
+        name: max(status.st_mtime_ns, status.st_ctime_ns) for name in names if (status := store.receipts.lstat(name))
+    }
+    contents = peek(store.receipts, max(done_ns, key=done_ns.__getitem__)) if done_ns else None
     if contents is None or contents.header is None or contents.text is None:
         raise Refused("There is nothing to undo: no commit of Goalmap's is on record here. Use git, or edit the map.")
     return contents.header, contents.file, contents.text
