@@ -58,7 +58,8 @@ def handlers(server: GoalmapServer, protocol: GoalmapProtocol) -> dict[str, Call
         protocol.cancel_request(params["id"])
 
     def cancel_progress(params: Params) -> None:
-        # Repair: pygls can only cancel a bare future, which nobody awaits; here it is whatever was registered.
+        # Repair: pygls can only cancel a bare future, which nobody awaits
+        # (https://github.com/openlawlibrary/pygls/pull/253); here it is whatever was registered.
         token = params["token"]
         cancel = server.progress_cancellers.pop(token, None)
         if cancel is not None:

@@ -128,7 +128,8 @@ class GoalmapProtocol(LanguageServerProtocol):
     def disconnected(self) -> None:
         """Nobody is left to serve: end with code 0 after `shutdown`, else 1.
 
-        Repair: pygls' code is always 0; LSP 3.17 wants 1 for `exit` without `shutdown`.
+        Repair: pygls' code is always 0; LSP 3.17 wants 1 for `exit` without `shutdown`
+        (asked for in https://github.com/openlawlibrary/pygls/issues/118).
         """
         self._server.stop(EXIT_OK if self._shutdown else EXIT_FAILED)
 
@@ -184,7 +185,8 @@ class GoalmapProtocol(LanguageServerProtocol):
 
     def _check_state(self, method: str) -> None:
         if self._shutdown:
-            # Repair: pygls drops what comes after shutdown, and the client waits.
+            # Repair: pygls drops what comes after shutdown, and the client waits
+            # (https://github.com/openlawlibrary/pygls/issues/605).
             raise JsonRpcInvalidRequest("The server is shutting down")
         if method == "initialize":
             if self._server.initialized:
@@ -374,8 +376,9 @@ class GoalmapProtocol(LanguageServerProtocol):
         try:
             sent = self.writer.write(header + message_json)
         except (OSError, ValueError):
-            # Repair: pygls reports a failed write to the client, by a write, which fails. There is nobody to report to:
-            # say so in the log, once, and end.
+            # Repair: pygls reports a failed write to the client, by a write, which fails
+            # (https://github.com/openlawlibrary/pygls/pull/573). There is nobody to report to: say so in the log, once,
+            # and end.
             self.writer = None
             log.warning("The client does not read any more")
             self.disconnected()

@@ -138,7 +138,8 @@ class GoalmapServer(LanguageServer):
     def command(self, command_name: str) -> Callable[[C], C]:
         """Register a handler of `workspace/executeCommand`: it takes the arguments as the list that came.
 
-        Repair: pygls converts each argument to the handler's annotation, and refuses a missing or a further one.
+        Repair: pygls converts each argument to the handler's annotation, and refuses a missing or a further one
+        (https://github.com/openlawlibrary/pygls/pull/527).
         """
 
         def register(handler: C) -> C:
@@ -221,7 +222,11 @@ class GoalmapServer(LanguageServer):
         self.progress_cancellers.pop(token, None)
 
     def report_server_error(self, error: Exception, source: Any) -> None:
-        """Write to the log. Repair: pygls pops every fault up in front of the user, and recurses where it cannot."""
+        """Write to the log.
+
+        Repair: pygls pops every fault up in front of the user (https://github.com/openlawlibrary/pygls/issues/277), and
+        recurses where it cannot.
+        """
         log.error("%s: %s", getattr(source, "__name__", source), error)
 
     # -- running ----------------------------------------------------------------------------------------------------

@@ -23,6 +23,11 @@ No guessing.
 """
 
 
+def set_naming(editor: Editor, naming: str) -> None:
+    settings = {"goalmap": {"generation": {"naming": naming}}}
+    editor.notify("workspace/didChangeConfiguration", {"settings": settings})
+
+
 def actions(editor: Editor, *, only: list[str] | None = None) -> list[Any]:
     here = editor.here
     range_ = {"start": here["position"], "end": here["position"]}
@@ -56,6 +61,20 @@ def test_the_fixes_for_a_missing_component_in_their_order(edit: Edit) -> None:
     assert {key: argument[key] for key in ("goal", "slot", "index", "file", "naming")} == {
         "goal": ["Tech", "DEBUG"], "slot": "persona", "index": None, "file": "detectiv.txt", "naming": "autogen",
     }  # fmt: skip
+
+
+def test_a_setting_says_which_name_is_preferred(edit: Edit) -> None:
+    editor = edit(MISSING + LIBRARY, capabilities=ASKING)
+    set_naming(editor, "referenced")
+    assert [action.get("isPreferred", False) for action in actions(editor)][:2] == [False, True]
+
+
+def test_a_client_that_cannot_ask_gets_the_name_of_the_setting(edit: Edit) -> None:
+    editor = edit(MISSING + LIBRARY)
+    set_naming(editor, "referenced")
+    fix = actions(editor)[0]
+    assert fix["title"] == "Generate detectiv.txt as «detectiv» (components/personas/detectiv.txt)"
+    assert fix["command"]["arguments"][0]["naming"] == "referenced"
 
 
 def test_the_index_of_a_list_goes_along(edit: Edit) -> None:

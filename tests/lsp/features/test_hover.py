@@ -66,6 +66,12 @@ def test_a_variable_of_a_template_shows_its_value(edit: Edit) -> None:
     assert hover(editor) == "`title` in `A`\n\n```\nThe T\n```"
 
 
+def test_the_value_is_that_of_the_first_goal_that_has_the_variable(edit: Edit) -> None:
+    goals = '{"A": {"persona": "p.txt", "template": "t.md"}, "B": {"constraints": ["c.txt"], "template": "t.md"}}'
+    text = LIBRARY.replace("{{ title", "{{ constr$0aints").replace("t.md (open)", "t.md")
+    assert hover(edit(f"-- goal_map.json --\n{goals}{text}")) == "`constraints` in `B`\n\n```\nNo guessing.\n```"
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -157,6 +157,17 @@ def test_a_read_only_map_refuses_before_the_file_moves(edit: Edit) -> None:
     assert "read-only" in refused(editor, "judge.txt")
 
 
+@pytest.mark.parametrize("path", ["components/personas/critic.txt", "components/personas"])
+def test_a_read_only_component_or_folder_refuses_too(edit: Edit, path: str) -> None:
+    editor = edit(LIBRARY)
+    mode = editor.full(path).stat().st_mode
+    editor.full(path).chmod(mode & 0o555)
+    try:
+        assert "read-only" in refused(editor, "new/judge.txt")
+    finally:
+        editor.full(path).chmod(mode)
+
+
 # -- keys --------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("before", "name", "after"),
@@ -307,6 +318,22 @@ def test_what_a_reference_cannot_say_is_said_to_the_user(edit: Edit, new: str) -
     (message,) = editor.received("window/showMessage")
     assert message["type"] == 2
     assert "A, G/B will miss components/personas/critic.txt" in message["message"]
+
+
+@pytest.mark.parametrize("name", ["con.txt", ".critic.txt", ".kept/critic.txt"])
+def test_a_name_that_no_reference_may_have_is_said_to_the_user(edit: Edit, name: str) -> None:
+    editor = edit(SOUND)
+    assert move(editor, ("components/personas/critic.txt", f"components/personas/{name}")) is None
+    (message,) = editor.received("window/showMessage")
+    assert "names that work on every system" in message["message"]
+
+
+def test_a_read_only_map_is_said_to_the_user(edit: Edit) -> None:
+    editor = edit(SOUND)
+    editor.full("goal_map.json").chmod(0o444)
+    assert move(editor, ("components/personas/critic.txt", "components/personas/judge.txt")) is not None
+    (message,) = editor.received("window/showMessage")
+    assert "goal_map.json is read-only" in message["message"]
 
 
 def test_a_slots_whole_folder_cannot_follow(edit: Edit) -> None:

@@ -211,23 +211,27 @@ class _Fixes:
         goal = library.goal_map.goal(reference.goal)
         described = described_in_map(goal, reference.slot) if goal else None
         folder = library.library.folder(reference.slot)
-        target = f"{folder}/{autogen_target(library, reference)}"
+        target = f"new file {folder}/{autogen_target(library, reference)}"
         name = visible(reference.file) or "…"
         own = bool(reference.file) and unsafe_reason(reference.file) is None
+        naming = self.session.settings.generation.naming if own else "autogen"
         arguments = partial(generate_arguments, library, reference)
         if can_ask(self.session):
-            title = f"Generate missing component {name}… (new file {target})"
-            yield self.command(title, GENERATE, arguments("autogen"), isPreferred=True)
+            title = f"Generate missing component {name}… ({target})"
+            yield self.command(title, GENERATE, arguments("autogen"), isPreferred=naming == "autogen")
             if own:
                 title = f"Generate {name} under its own name… ({folder}/{name})"
-                yield self.command(title, GENERATE, arguments("referenced"))
-        elif described:
-            title = f"Generate {name} as «{_short(described)}» (from the map; new file {target})"
-            yield self.command(title, GENERATE, arguments("autogen", description=described), isPreferred=True)
+                yield self.command(title, GENERATE, arguments("referenced"), isPreferred=naming == "referenced")
+            return
+        if naming == "referenced":
+            target = f"{folder}/{name}"
+        if described:
+            title = f"Generate {name} as «{_short(described)}» (from the map; {target})"
+            yield self.command(title, GENERATE, arguments(naming, description=described), isPreferred=True)
         else:
             guessed = guess(library, reference)
-            title = f"Generate {name} as «{_short(guessed)}» (new file {target})"
-            yield self.command(title, GENERATE, arguments("autogen", description=guessed), isPreferred=True)
+            title = f"Generate {name} as «{_short(guessed)}» ({target})"
+            yield self.command(title, GENERATE, arguments(naming, description=guessed), isPreferred=True)
             if goal is not None:
                 edit = insert_member(
                     library.goal_map, goal, f"{reference.slot}$description", PLACEHOLDER, before=reference.slot

@@ -13,7 +13,7 @@ from typing import Any, Final
 from goalmap.core.naming import COMPONENTS
 from goalmap.core.text import visible
 from goalmap.lsp.convert import to_path
-from goalmap.lsp.features.rename import Stranded, edits_of_moved
+from goalmap.lsp.features.rename import Stranded, edits_of_moved, is_read_only
 from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import OpenLibrary, Session
 from goalmap.lsp.workspace_edits import workspace_edit
@@ -53,6 +53,9 @@ def will_rename(session: Session, params: Json) -> Any:
                     moved[library.full(path)] = new + library.full(path)[len(old) :]
     edits, stranded = edits_of_moved(session, moved)
     _warn(session, stranded)
+    for map_path in (path for path, found in edits.items() if found and is_read_only(path)):
+        message = f"{visible(map_path)} is read-only and names what is moved: make it writable, then save it"
+        session.server.notify("window/showMessage", {"type": _WARNING, "message": message})
     return workspace_edit(session, edits)
 
 
@@ -74,8 +77,8 @@ def _warn(session: Session, stranded: Stranded) -> None:
             sorted({visible(library.library.path(one.slot, one.file)) for one in references})[:_MAX_GOALS]
         )
         message = (
-            f"A slot finds its components in its own folder only. After this move, {named} will miss {files}: "
-            "undo it, or change those goals"
+            "A slot finds its components in its own folder only, by names that work on every system. "
+            f"After this move, {named} will miss {files}: undo it, or change those goals"
         )
         session.server.notify("window/showMessage", {"type": _WARNING, "message": message})
 

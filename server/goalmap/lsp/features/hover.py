@@ -87,7 +87,7 @@ def _in_component(session: Session, cursor: Cursor) -> tuple[str, Span | None] |
 
 
 def _template_value(session: Session, cursor: Cursor, path: str) -> tuple[str, Span] | None:
-    """Return what a template's variable holds, in the first goal that uses the template."""
+    """Return what a template's variable holds, in the first goal that uses the template and has it."""
     from goalmap.core.assembly import component_texts, variables
     from goalmap.core.templates import variable_at
 
@@ -96,16 +96,14 @@ def _template_value(session: Session, cursor: Cursor, path: str) -> tuple[str, S
     if not found or not users or users[0].slot != "template":
         return None
     name, span = found
-    goal = cursor.library.goal_map.goal(users[0].goal)
-    if goal is None:
-        return None
-    texts, _ = component_texts(goal, cursor.library.library, session.reader(cursor.library))
-    values = variables(goal, texts)
-    if name not in values:
-        return None
-    value = values[name] if isinstance(values[name], str) else ", ".join(values[name])
-    shown = f"{inline(name)} in {inline(goal.name)}\n\n{_shown(value)}"
-    return shown, Span(cursor.line, span.start, span.end)
+    for goal in filter(None, (cursor.library.goal_map.goal(user.goal) for user in users)):
+        texts, _ = component_texts(goal, cursor.library.library, session.reader(cursor.library))
+        values = variables(goal, texts)
+        if name in values:
+            value = values[name] if isinstance(values[name], str) else ", ".join(values[name])
+            shown = f"{inline(name)} in {inline(goal.name)}\n\n{_shown(value)}"
+            return shown, Span(cursor.line, span.start, span.end)
+    return None
 
 
 def _slot_text(library: OpenLibrary, slot: str) -> str:

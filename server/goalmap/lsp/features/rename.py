@@ -88,6 +88,8 @@ def _rename_component(session: Session, cursor: Cursor, reference: Reference, na
         _check_writable(map_path)
     if not exists:
         return workspace_edit(session, edits)
+    for path in (old, os.path.dirname(old), _nearest_folder(new)):
+        _check_writable(path)
     document = session.documents.get(old)
     old_uri = document.uri if document else library.uri(library.library.path(reference.slot, reference.file))
     return workspace_edit(session, edits, (old_uri, library.uri(library.library.path(reference.slot, name))))
@@ -116,13 +118,26 @@ def edits_of_moved(session: Session, moved: dict[str, str]) -> tuple[dict[str, l
     return edits, stranded
 
 
-def _check_writable(map_path: str) -> None:
-    """Raise `Refused` for a map that is read-only; root may write everything, but a file without `w` means it."""
+def _nearest_folder(path: str) -> str:
+    """Return the folder of a file, or, where it is yet to be made, the one that it will be made in."""
+    folder = os.path.dirname(path)
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    return folder
+
+
+def _check_writable(path: str) -> None:
+    """Raise `Refused` for a file or folder that is read-only."""
     from goalmap.core.renames import Refused
 
+    if is_read_only(path):
+        raise Refused(f"{visible(path)} is read-only: make it writable first. Nothing was renamed")
+
+
+def is_read_only(path: str) -> bool:
+    """Whether a file or folder must not be written; root may write everything, but what is without `w` means it."""
     try:
-        mode = os.stat(map_path).st_mode
+        mode = os.stat(path).st_mode
     except OSError:
-        return  # never saved: the buffer is all there is
-    if not os.access(map_path, os.W_OK) or not mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH):
-        raise Refused(f"{visible(map_path)} is read-only: make it writable first. Nothing was renamed")
+        return False  # never saved: the buffer is all there is
+    return not os.access(path, os.W_OK) or not mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH)
