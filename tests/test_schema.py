@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from goalmap.core.find import find_problems
 from goalmap.core.goal_map import parse
 from goalmap.core.library import Library
-from goalmap.core.problems import find_problems
 from goalmap.schema import schema
 
 SAMPLE = Path(__file__).parents[1] / "goal_map.json"

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from goalmap.core.assembly import Read, assemble
 from goalmap.core.edits import EditError, find_reference
+from goalmap.core.find import find_problems
 from goalmap.core.goal_map import Goal, GoalMap, parse
 from goalmap.core.library import Library
 from goalmap.core.naming import MAP_NAME, TEMPLATE_SLOT
-from goalmap.core.problems import SEVERITIES, Problem, Severity, find_problems
+from goalmap.core.problems import SEVERITIES, Problem, Severity
 from goalmap.core.text import Span, split_lines, visible
 from goalmap.core.usage import Usage, unused_components, unused_problem, used_components
 from goalmap.files.loader import MAX_MAP_BYTES, LibraryLoader, Unreadable, read_bytes, read_component

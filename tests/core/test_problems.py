@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from goalmap.core.find import find_problems, find_problems_after
 from goalmap.core.goal_map import parse
 from goalmap.core.library import Fault, Folder, Library
-from goalmap.core.problems import find_problems, near_files
+from goalmap.core.problems import near_files
 from goalmap.core.text import split_lines
 
 
@@ -114,5 +115,5 @@ def test_findings_after_an_edit_are_those_of_the_edited_map(value: Any, indent: 
         column = data.draw(st.integers(0, len(text.rstrip("\n"))))
         new = text[:column] + data.draw(st.sampled_from(["a", '"', "}", "{", ",", ""])) + text[column:]
         goal_map, change = goal_map.replace_lines(line, line + 1, [new])
-        problems = problems.after(goal_map, change, HERE)
+        problems = find_problems_after(problems, goal_map, change, HERE)
         assert list(problems) == list(find_problems(parse(goal_map.text), HERE))

@@ -15,9 +15,9 @@ from typing import Final, Literal, TypeAlias
 from goalmap.core.assembly import variable_names
 from goalmap.core.edits import inner_json
 from goalmap.core.goal_map import DESCRIPTION, TITLE, Goal, GoalMap, GoalPath, is_slot, path_of
+from goalmap.core.items import DOCUMENT, KEY, OPEN, PAIR, Frame, awaited, needs_comma
 from goalmap.core.library import Library
 from goalmap.core.naming import COMPONENTS, TEMPLATE_SLOT, component_type, folder_of
-from goalmap.core.scan import DOCUMENT, KEY, OPEN, PAIR, Frame, awaited, needs_comma
 from goalmap.core.text import Span, without_end
 
 # A list that nobody reads to its end: beyond it, typing narrows it down.

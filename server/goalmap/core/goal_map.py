@@ -8,16 +8,33 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 from goalmap.core import scan
+from goalmap.core.items import CLOSE, ERROR, KEY, OPEN, PAIR, STRING, Frame, Item, Items, Scanned, State, finish
 from goalmap.core.naming import TEMPLATE_SLOT
-from goalmap.core.scan import CLOSE, ERROR, KEY, OPEN, PAIR, STRING, Frame, Item, Items, State
+from goalmap.core.outline import Entry, GoalPath, Outline, find_outline, path_of
 from goalmap.core.text import Span, split_lines
 
-GoalPath: TypeAlias = tuple[str, ...]
+# What belongs to a map is found here, although where its goals stand is worked out in a module of its own.
+__all__ = [
+    "DESCRIPTION",
+    "TITLE",
+    "Change",
+    "Entry",
+    "Goal",
+    "GoalMap",
+    "GoalPath",
+    "Outline",
+    "Reference",
+    "Slot",
+    "is_slot",
+    "parse",
+    "parse_lines",
+    "path_of",
+    "place_in",
+]
 
 # Keys of a goal that hold no references. So does every key with a `$`, such as "$schema" or "persona$description".
 DESCRIPTION: Final = "description"
@@ -29,19 +46,17 @@ def is_slot(key: str) -> bool:
     return key not in (DESCRIPTION, TITLE) and "$" not in key
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(NamedTuple):
     """One file name in a slot. `index` is its place in a list, None where the slot is a string."""
 
     goal: GoalPath
     slot: str
-    index: int | None
+    index: int | None  # type: ignore[assignment] # hides a method of tuples that nobody calls here
     file: str
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """A key of a goal that holds references."""
 
     name: str
@@ -50,8 +65,7 @@ class Slot:
     is_list: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Goal:
+class Goal(NamedTuple):
     """An object of the map none of whose values is an object. `span` reaches from its first line to its last."""
 
     path: GoalPath
@@ -59,7 +73,7 @@ class Goal:
     first_line: int
     last_line: int
     slots: dict[str, Slot]
-    texts: dict[str, tuple[str, Span]] = field(default_factory=dict)
+    texts: dict[str, tuple[str, Span]]
 
     @property
     def name(self) -> str:
@@ -94,40 +108,6 @@ class Goal:
             yield from slot.references
 
 
-class Entry(NamedTuple):
-    """A goal in the outline: its frame, and the lines and items where its key, its `{` and its `}` stand."""
-
-    frame: Frame
-    key_span: Span
-    open_line: int
-    open_item: int
-    close_line: int
-    close_item: int
-
-
-@dataclass(frozen=True, slots=True)
-class Outline:
-    """The goals of a map in its order, and the objects that hold them.
-
-    `shadowed` are goals whose path comes again further down: JSON readers take the last one. `duplicates` are the spans
-    of those keys, with the span of the one that counts.
-    """
-
-    entries: list[Entry]
-    open_lines: list[int]
-    categories: dict[Frame, Span | None]
-    shadowed: frozenset[Frame]
-    duplicates: tuple[tuple[Span, str, Span], ...]
-
-    def between(self, first_line: int, last_line: int) -> range:
-        """Return the numbers of the entries that stand, in part at least, on these lines."""
-        start = bisect_right(self.open_lines, first_line)
-        # Goals do not nest, so only those that open before first_line and close on or after it can reach into it.
-        while start > 0 and self.entries[start - 1].close_line >= first_line:
-            start -= 1
-        return range(start, bisect_right(self.open_lines, last_line))
-
-
 class Change(NamedTuple):
     """What `replace_lines` did: it scanned old lines `first` to `old_end` anew, and they are now `first` to `end`."""
 
@@ -141,10 +121,10 @@ class Change(NamedTuple):
 class GoalMap:
     """A reading of a map, good until `replace_lines` makes the next one of it. Compare by identity."""
 
-    def __init__(self, lines: list[str], items: list[Items], states: list[State], end: State) -> None:
-        """Use `parse`; the arguments are parallel lists: lines, their items, and the state before each."""
+    def __init__(self, lines: list[str], scanned: list[Scanned], states: list[State], end: State) -> None:
+        """Use `parse`; the arguments are parallel lists: lines, what they hold, and the state before each."""
         self.lines = lines
-        self.items = items
+        self.scanned = scanned
         self._states = states
         self._end = end
 
@@ -154,10 +134,44 @@ class GoalMap:
         """The text it was read from."""
         return "".join(self.lines)
 
+    def items_at(self, line: int) -> Items:
+        """Return the items of one line."""
+        items = self.scanned[line]
+        if not isinstance(items, tuple):
+            items = self.scanned[line] = scan.scan_further(self.lines[line], items, self._states[line])
+        return items
+
+    @property
+    def items(self) -> Sequence[Items]:
+        """The items of all lines."""
+        return [self.items_at(line) for line in range(len(self.lines))]
+
+    def looked_into(self) -> Iterator[tuple[int, Items]]:
+        """Yield the lines about which more is known than `pairs` tells, each with its items."""
+        for line, items in enumerate(self.scanned):
+            if isinstance(items, tuple):
+                yield line, items
+
+    def pairs(self, first: int = 0, end: int | None = None) -> tuple[list[int], list[str], list[str]]:
+        """Return what nobody has looked into between two lines: the lines, and the key and the string on each."""
+        stretch = enumerate(self.scanned if end is None else self.scanned[first:end], first)
+        numbers = [line for line, items in stretch if items is None]
+        lines = self.lines
+        return numbers, *scan.pairs_of([lines[line] for line in numbers])
+
+    def lines_with(self, text: str) -> list[int]:
+        """Return the lines that may hold the string `text`, as a key or a value, in order."""
+        quoted, lines = f'"{text}"', self.lines
+        return [
+            line
+            for line, items in enumerate(self.scanned)
+            if (any(text in item for item in items) if isinstance(items, tuple) else quoted in lines[line])
+        ]
+
     @cached_property
     def outline(self) -> Outline:
         """Its goals, as places."""
-        return _outline(self)
+        return find_outline(self)
 
     @cached_property
     def goals(self) -> list[Goal]:
@@ -198,14 +212,14 @@ class GoalMap:
         after_start = line > entry.key_span.line or column >= entry.key_span.start - 1
         if not after_start or line > entry.close_line:
             return False
-        if line < entry.close_line or entry.close_item >= len(self.items[line]):
+        if line < entry.close_line or entry.close_item >= len(self.items_at(line)):
             return True
-        return column <= int(self.items[line][entry.close_item][2])
+        return column <= int(self.items_at(line)[entry.close_item][2])
 
     def entry_items(self, entry: Entry) -> Iterator[tuple[int, Item]]:
         """Yield the items between a goal's braces, each with its line."""
         for line in range(entry.open_line, entry.close_line + 1):
-            items = self.items[line]
+            items = self.items_at(line)
             start = entry.open_item + 1 if line == entry.open_line else 0
             end = entry.close_item if line == entry.close_line else len(items)
             for item in items if end - start == len(items) else items[start:end]:
@@ -224,7 +238,7 @@ class GoalMap:
                 return
             reference = Reference(path, key, index, value, span)
             if index is not None and key in slots:
-                slots[key] = replace(slots[key], references=(*slots[key].references, reference))
+                slots[key] = slots[key]._replace(references=(*slots[key].references, reference))
             else:
                 slots[key] = Slot(key, spans[key], (reference,), index is not None)
 
@@ -240,7 +254,7 @@ class GoalMap:
                 if is_slot(item[3]):
                     slots[item[3]] = Slot(item[3], spans[item[3]], (), is_list=False)
             elif tag == OPEN and item[3].parent is entry.frame and item[3].key in slots:
-                slots[item[3].key] = replace(slots[item[3].key], is_list=True)
+                slots[item[3].key] = slots[item[3].key]._replace(is_list=True)
             elif tag == STRING:
                 key, index = place_in(item, entry.frame)
                 if key is not None:
@@ -250,11 +264,7 @@ class GoalMap:
     def goals_with(self, key: str) -> list[Goal]:
         """Return the goals that have a member `key`, without looking closer at the others."""
         entries, shadowed = self.outline.entries, self.outline.shadowed
-        numbers: dict[int, None] = {}
-        for line, items in enumerate(self.items):
-            for item in items:
-                if item[0] in (PAIR, KEY) and item[3] == key:
-                    numbers.update(dict.fromkeys(self.outline.between(line, line)))
+        numbers = dict.fromkeys(number for line in self.lines_with(key) for number in self.outline.between(line, line))
         goals = [self.goal_of(entries[number]) for number in numbers if entries[number].frame not in shadowed]
         return [goal for goal in goals if key in goal.slots or key in goal.texts]
 
@@ -267,11 +277,11 @@ class GoalMap:
     @property
     def end_problem(self) -> str | None:
         """What its end lacks; None where it is whole."""
-        return scan.finish(self._end)
+        return finish(self._end)
 
     def syntax_problems(self) -> Iterator[tuple[Span, str]]:
         """Yield each place that RFC 8259 does not allow, with a message; for valid JSON, and only then, none."""
-        for line, items in enumerate(self.items):
+        for line, items in self.looked_into():
             for item in items:
                 if item[0] == ERROR:
                     yield Span(line, item[1], item[2]), item[3]
@@ -293,7 +303,7 @@ class GoalMap:
 
     def snapshot(self) -> GoalMap:
         """Return a reading of the same text that no edit will spend."""
-        return GoalMap(self.lines.copy(), self.items.copy(), self._states.copy(), self._end)
+        return GoalMap(self.lines.copy(), self.scanned.copy(), self._states.copy(), self._end)
 
     # -- edits -------------------------------------------------------------------------------------------------------
     def replace_lines(self, first: int, end: int, new_lines: list[str]) -> tuple[GoalMap, Change]:
@@ -303,16 +313,19 @@ class GoalMap:
         reading takes the lists of this one over, which is spent: copying them would cost more than all the rest. Who
         keeps a reading while others may edit takes a `snapshot`.
         """
-        lines, items, states = self.lines, self.items, self._states
+        lines, items, states = self.lines, self.scanned, self._states
+        if end - first == len(lines):
+            return parse_lines(new_lines), Change(0, end, len(new_lines), outline_kept=False, old_items=[])
         state = states[first] if first < len(states) else self._end
         fresh_items: list[Items] = []
         fresh_states: list[State] = []
-        state = scan.scan_lines(new_lines, state, fresh_items, fresh_states)
+        shapes: scan.Shapes = {}
+        state = scan.scan_lines(new_lines, state, fresh_items, fresh_states, shapes)
         old_end = end
         while old_end < len(states) and states[old_end] != state:
-            state = scan.scan_lines((lines[old_end],), state, fresh_items, fresh_states)
+            state = scan.scan_lines((lines[old_end],), state, fresh_items, fresh_states, shapes)
             old_end += 1
-        old_items = items[first:old_end]
+        old_items = [self.items_at(line) for line in range(first, min(old_end, len(lines)))]
         document_end = self._end if old_end < len(states) else state
         lines[first:end] = new_lines
         items[first:old_end] = fresh_items
@@ -333,20 +346,7 @@ def parse(text: str) -> GoalMap:
 
 def parse_lines(lines: list[str]) -> GoalMap:
     """Read a map that is split into lines already, line ends included."""
-    items: list[Items] = []
-    states: list[State] = []
-    end = scan.scan_lines(lines, scan.START, items, states)
-    return GoalMap(lines, items, states, end)
-
-
-def path_of(frame: Frame) -> GoalPath:
-    """Return the keys that lead to `frame` from the map's own object."""
-    keys = []
-    at: Frame | None = frame
-    while at is not None and at.parent is not None and at.parent is not scan.DOCUMENT:
-        keys.append(str(at.key))
-        at = at.parent
-    return tuple(reversed(keys))
+    return GoalMap(lines, *scan.scan_document(lines))
 
 
 def place_in(item: Item, goal: Frame) -> tuple[str | None, int | None]:
@@ -377,74 +377,3 @@ def _same_structure(old: list[Items], new: list[Items]) -> bool:
             if tag == PAIR and (one[3] != other[3] or one[4] is not other[4]):
                 return False
     return True
-
-
-def _outline(goal_map: GoalMap) -> Outline:
-    """Find the goals: objects reached by keys only, none of whose values is an object."""
-    # For each goal, in map order, all that an Entry says; until its end is found, without that.
-    candidates: dict[Frame, tuple[Any, ...]] = {}
-    categories: dict[Frame, Span | None] = {}
-    key_line = key_start = key_end = 0
-    document = scan.DOCUMENT
-    root_may_come = True
-    for line, items in enumerate(goal_map.items):
-        if len(items) == 1 and items[0][0] == PAIR:
-            continue  # most lines
-        for number, item in enumerate(items):
-            tag = item[0]
-            if tag == KEY:
-                key_line, key_start, key_end = line, item[1], item[2]
-            elif tag == OPEN:
-                frame: Frame = item[3]
-                if frame.kind != "{":
-                    continue
-                parent: Frame = frame.parent  # type: ignore[assignment] # only the document has none
-                if parent in categories or parent in candidates:
-                    if isinstance(frame.key, str):
-                        if parent not in categories:
-                            categories[parent] = candidates.pop(parent)[1]
-                        candidates[frame] = (frame, Span(key_line, key_start, key_end), line, number)
-                elif parent is document and root_may_come:
-                    root_may_come = False  # what follows the map's own object is no part of it
-                    categories[frame] = None
-            elif tag == CLOSE and item[3] in candidates:
-                candidates[item[3]] += (line, number)
-    last_line = len(goal_map.lines) - 1
-    unclosed = (last_line, len(goal_map.items[last_line]))
-    entries = [
-        Entry._make(place if len(place) == len(Entry._fields) else place + unclosed) for place in candidates.values()
-    ]
-    shadowed, duplicates = _duplicates(goal_map, categories, entries)
-    return Outline(entries, [entry.open_line for entry in entries], categories, shadowed, duplicates)
-
-
-def _duplicates(
-    goal_map: GoalMap, categories: dict[Frame, Span | None], entries: list[Entry]
-) -> tuple[frozenset[Frame], tuple[tuple[Span, str, Span], ...]]:
-    """Find keys that come twice in one category: the goals that are hidden by them, and where the keys stand."""
-    last: dict[tuple[Frame, str], tuple[int, int, int]] = {}
-    found: list[tuple[Span, str, Span]] = []
-    hidden: set[Span] = set()
-    for line, items in enumerate(goal_map.items):
-        for item in items:
-            if item[0] in _WITH_KEY and item[4] in categories:
-                place, span = (item[4], item[3]), (line, item[1], item[2])
-                before = last.get(place)
-                if before is not None:
-                    hidden.add(Span(*before))
-                    found.append((Span(*before), item[3], Span(*span)))
-                last[place] = span
-    if not found:
-        return frozenset(), ()
-    shadowed = {entry.frame for entry in entries if entry.key_span in hidden}
-    dark = {frame for frame, span in categories.items() if span in hidden}
-    for entry in entries:
-        at = entry.frame.parent
-        while at is not None and at not in dark:
-            at = at.parent
-        if at is not None:
-            shadowed.add(entry.frame)
-    return frozenset(shadowed), tuple(found)
-
-
-_WITH_KEY: Final = (KEY, PAIR)

@@ -11,9 +11,9 @@ from typing import Literal
 
 from goalmap.core.edits import Edit, reference_edit, rename_key
 from goalmap.core.goal_map import DESCRIPTION, Goal, GoalMap, GoalPath, Reference, is_slot, path_of
+from goalmap.core.items import KEY, PAIR, Frame
 from goalmap.core.library import Library
 from goalmap.core.naming import TEMPLATE_SLOT, same_for_some_systems, unsafe_reason, unsafe_slot_reason
-from goalmap.core.scan import KEY, PAIR, Frame
 from goalmap.core.text import Span, visible
 
 
@@ -111,7 +111,7 @@ def check_file_name(library: Library, reference: Reference, name: str) -> None:
     reason = unsafe_reason(name)
     if reason:
         raise Refused(f"{visible(name)} cannot name a component: it {reason}")
-    if name.rpartition("/")[2].startswith("."):
+    if _is_hidden(name):
         raise Refused(f"{visible(name)} begins with a dot: such files are no components")
     folder = library.folders.get(library.folder(reference.slot))
     there = folder.folded.get(same_for_some_systems(name)) if folder else None
@@ -119,6 +119,10 @@ def check_file_name(library: Library, reference: Reference, name: str) -> None:
     if there is not None and there != reference.file and library.has(reference.slot, reference.file):
         path = library.path(reference.slot, there)
         raise Refused(f"{visible(path)} exists already: choose another name, or delete that file first")
+
+
+def _is_hidden(file: str) -> bool:
+    return any(part.startswith(".") for part in file.split("/"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +152,7 @@ def move_edits(goal_map: GoalMap, library: Library, moves: Mapping[str, str | No
                 continue
             new = moves[path]
             file = new.removeprefix(f"{folder}/") if new is not None and new.startswith(f"{folder}/") else None
-            if file is None or unsafe_reason(file):
+            if file is None or unsafe_reason(file) or _is_hidden(file):
                 if entry.frame not in shadowed:
                     stranded.append(reference)
             else:

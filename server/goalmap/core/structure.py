@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from goalmap.core.edits import Place
 from goalmap.core.goal_map import GoalMap, GoalPath, is_slot, place_in
-from goalmap.core.scan import CLOSE, KEY, OPEN, PAIR, STRING, Frame
+from goalmap.core.items import CLOSE, KEY, OPEN, PAIR, STRING, Frame
 from goalmap.core.text import Span, without_end
 
 # Deeper than anybody nests, and far from where encoders of nested values give up.
@@ -124,6 +124,51 @@ def walk(nodes: list[Node]) -> Iterator[Node]:
         node = pending.pop()
         yield node
         pending.extend(reversed(node.children))
+
+
+def enclosing(goal_map: GoalMap, nodes: list[Node], here: Place) -> list[tuple[Place, Place]]:
+    """Return what a place stands in, from the inside out: a name, its string, a list, a slot, a goal, the map.
+
+    Each reaches from the first place to the second, and no two are the same. `nodes` are the `tree` of the map.
+    """
+    last = len(goal_map.lines) - 1
+    found = [(Place(0, 0), Place(last, _width(goal_map, last)))]
+    slot = None
+    while (node := next((one for one in nodes if one.start <= here <= one.end), None)) is not None:
+        found.append((node.start, node.end))
+        slot, nodes = node, node.children
+    if slot is not None and slot.kind == "slot":
+        found += [(start, slot.end) for start in _list_starts(goal_map, slot) if start <= here <= slot.end]
+    for first, after in _strings(goal_map, here.line):
+        if first <= here.column <= after:
+            quotes_end = min(after + 1, _width(goal_map, here.line))
+            found.append((Place(here.line, max(first - 1, 0)), Place(here.line, quotes_end)))
+            found.append((Place(here.line, first), Place(here.line, after)))
+    nested = found[:1]
+    for start, end in found[1:]:
+        # A half-typed string may reach beyond what it stands in: that is not one around the other.
+        if nested[-1][0] <= start and end <= nested[-1][1] and (start, end) != nested[-1]:
+            nested.append((start, end))
+    return nested[::-1]
+
+
+def _list_starts(goal_map: GoalMap, slot: Node) -> Iterator[Place]:
+    """Yield where the list of a slot begins; nothing for a slot that is a string."""
+    for line in range(slot.key_span.line, slot.end.line + 1):
+        for item in goal_map.items[line]:
+            place = Place(line, item[1])
+            if item[0] == OPEN and item[3].kind == "[" and slot.start < place < slot.end:
+                yield place
+                return
+
+
+def _strings(goal_map: GoalMap, line: int) -> Iterator[tuple[int, int]]:
+    """Yield the columns of the names in a line, quotes left out."""
+    for item in goal_map.items[line]:
+        if item[0] in (KEY, STRING, PAIR):
+            yield item[1], item[2]
+        if item[0] == PAIR:
+            yield item[5], item[6]
 
 
 def folds(goal_map: GoalMap) -> Iterator[tuple[int, int]]:

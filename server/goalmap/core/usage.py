@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 
-from goalmap.core.goal_map import Change, GoalMap
+from goalmap.core.goal_map import Change, GoalMap, Reference
+from goalmap.core.items import ERROR, PAIR, STRING, Items
 from goalmap.core.library import Library
 from goalmap.core.naming import TEMPLATE_SLOT
 from goalmap.core.problems import Problem
-from goalmap.core.scan import ERROR, PAIR, STRING, Items
 from goalmap.core.text import visible
 
 
@@ -30,9 +30,11 @@ class Usage:
             # Of goals whose path comes twice, the last one counts: its names only.
             for reference in goal_map.references():
                 names[reference.slot].append(reference.file)
-            self._errors = sum(item[0] == ERROR for items in goal_map.items for item in items)
+            self._errors = sum(item[0] == ERROR for _, items in goal_map.looked_into() for item in items)
         else:
-            for items in goal_map.items:
+            for slot, file in zip(*goal_map.pairs()[1:], strict=True):
+                names[slot].append(file)
+            for _, items in goal_map.looked_into():
                 for item in items:
                     tag = item[0]
                     if tag == PAIR:
@@ -53,12 +55,13 @@ class Usage:
             if not files[file]:
                 del files[file]
                 self.flipped.add((slot, file))
-        for slot, file in _names(goal_map.items[change.first : change.end]):
+        new_items = [goal_map.items_at(line) for line in range(change.first, change.end)]
+        for slot, file in _names(new_items):
             files = self.by_slot.setdefault(slot, Counter())
             if file not in files:
                 self.flipped.add((slot, file))
             files[file] += 1
-        self._errors += _errors(goal_map.items[change.first : change.end]) - _errors(change.old_items)
+        self._errors += _errors(new_items) - _errors(change.old_items)
         self._ends_well = goal_map.end_problem is None
         return True
 
@@ -97,6 +100,38 @@ def _names(lines: Iterable[Items]) -> Iterator[tuple[str, str]]:
 
 def _errors(lines: Iterable[Items]) -> int:
     return sum(item[0] == ERROR for items in lines for item in items)
+
+
+def users_of(goal_map: GoalMap, library: Library, path: str) -> list[Reference]:
+    """Return the references that name the component at `path`, in map order.
+
+    It looks at every line, but makes nothing of those that name something else: an index of all components would cost
+    many times as much, and be stale after the next keystroke.
+    """
+    top, name, file = path.split("/", 2)
+    folder = f"{top}/{name}"
+    lines = goal_map.lines_with(file)
+    outline = goal_map.outline
+    numbers = dict.fromkeys(number for line in dict.fromkeys(lines) for number in outline.between(line, line))
+    return [
+        reference
+        for number in numbers
+        if outline.entries[number].frame not in outline.shadowed
+        for reference in goal_map.goal_of(outline.entries[number]).references
+        if reference.file == file and library.folder(reference.slot) == folder
+    ]
+
+
+def names_with(goal_map: GoalMap, prefix: str) -> set[str]:
+    """Return the file names anywhere in the map that begin with `prefix`."""
+    found = {file for file in goal_map.pairs()[2] if file.startswith(prefix)}
+    for _, items in goal_map.looked_into():
+        for item in items:
+            if item[0] in (PAIR, STRING):
+                file = item[7] if item[0] == PAIR else item[3]
+                if file.startswith(prefix):
+                    found.add(file)
+    return found
 
 
 def used_components(usage: Usage, library: Library) -> list[str]:

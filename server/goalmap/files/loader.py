@@ -324,10 +324,10 @@ def _list_folder(full: str, stamp: tuple[int, int]) -> _Listing | None:
                 if name[0] == ".":
                     continue
                 try:
-                    if entry.is_symlink():
-                        listing.links.append(name)
-                    elif entry.is_file(follow_symlinks=False):
+                    if entry.is_file(follow_symlinks=False):
                         listing.files.append(name)
+                    elif entry.is_symlink():
+                        listing.links.append(name)
                     elif entry.is_dir(follow_symlinks=False):
                         listing.folders.append(name)
                     else:

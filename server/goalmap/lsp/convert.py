@@ -94,4 +94,7 @@ class Positions:
 # JSON of a string or of anything plain, in ASCII as everything that is sent: see protocol.encode.
 to_json: Final = json.JSONEncoder(separators=(",", ":")).encode
 
+# The same of a string only: a sixth of the time.
+json_string: Final = json.encoder.encode_basestring_ascii
+
 START_OF_FILE: Json = {"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 0}}
