@@ -25,6 +25,7 @@ _FEATURES: Final = (
     "prompt_document",
     "references",
     "rename",
+    "selection_range",
     "symbols",
 )
 

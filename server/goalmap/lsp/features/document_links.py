@@ -7,6 +7,7 @@ from typing import Any
 
 from goalmap.core.text import visible
 from goalmap.lsp.convert import to_json
+from goalmap.lsp.open_map import open_map
 from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Session
 
@@ -23,9 +24,8 @@ def document_links(session: Session, params: Json) -> Any:
     """Return the links of a map, in its order; None for any other document."""
     from goalmap.core.structure import named_files  # late: not needed for the first diagnostics
 
-    document = session.document(params["textDocument"]["uri"])
-    library = session.library_at(params["textDocument"]["uri"]) if document is not None else None
-    if library is None or library.document is not document:
+    library = open_map(session, params, with_disk=True)
+    if library is None:
         return None
     positions = session.map_positions(library)
     # As JSON at once: a map has thousands of links.

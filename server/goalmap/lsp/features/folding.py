@@ -6,6 +6,7 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+from goalmap.lsp.open_map import open_map
 from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Session
 
@@ -21,9 +22,8 @@ def folding(session: Session, params: Json) -> Any:
     """Return what can be folded in a map; None for any other document."""
     from goalmap.core.structure import folds  # late: not needed for the first diagnostics
 
-    document = session.document(params["textDocument"]["uri"])
-    library = session.libraries.get(document.path or "") if document is not None else None
-    if library is None or library.document is not document:
+    library = open_map(session, params)
+    if library is None:
         return None
     limit = session.server.client_capability("textDocument.foldingRange.rangeLimit")
     found = sorted(folds(library.goal_map))

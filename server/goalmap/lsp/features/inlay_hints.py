@@ -11,6 +11,7 @@ from typing import Any
 
 from goalmap.core.goal_map import Reference
 from goalmap.core.tokens import estimate_tokens
+from goalmap.lsp.open_map import open_map
 from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import OpenLibrary, Session
 
@@ -24,9 +25,8 @@ def register(server: GoalmapServer, session: Session) -> None:
 
 def inlay_hints(session: Session, params: Json) -> Any:
     """Return the hints within a range of a map; None for any other document."""
-    document = session.document(params["textDocument"]["uri"])
-    library = session.library_at(params["textDocument"]["uri"]) if document is not None else None
-    if library is None or library.document is not document:
+    library = open_map(session, params, with_disk=True)
+    if library is None:
         return None
     goal_map = library.goal_map
     positions = session.map_positions(library)

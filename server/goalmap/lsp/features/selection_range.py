@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from goalmap.lsp.open_map import open_map
 from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Session
 
@@ -22,9 +23,8 @@ def selection_ranges(session: Session, params: Json) -> Any:
     from goalmap.core.edits import Place
     from goalmap.core.structure import enclosing, tree  # late: not needed for the first diagnostics
 
-    document = session.document(params["textDocument"]["uri"])
-    library = session.libraries.get(document.path or "") if document is not None else None
-    if library is None or library.document is not document:
+    library = open_map(session, params)
+    if library is None:
         return None
     positions = session.map_positions(library)
     nodes = tree(library.goal_map)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from goalmap.core.goal_map import path_of
 from goalmap.core.text import visible
 from goalmap.lsp.convert import START_OF_FILE, Positions, to_json
+from goalmap.lsp.open_map import open_map
 from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Session
 
@@ -32,9 +33,8 @@ def document_symbols(session: Session, params: Json) -> Any:
     """Return the outline of a map, as a tree where the client can show one; None for any other document."""
     from goalmap.core.structure import tree, walk  # late: not needed for the first diagnostics
 
-    document = session.document(params["textDocument"]["uri"])
-    library = session.libraries.get(document.path or "") if document is not None else None
-    if library is None or library.document is not document:
+    library = open_map(session, params)
+    if library is None:
         return None
     positions = session.map_positions(library)
     nodes = tree(library.goal_map)
