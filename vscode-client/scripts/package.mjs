@@ -1,7 +1,7 @@
 // Build the server's wheel and the extension, and pack both into goalmap-<version>.vsix.
 // usage: node scripts/package.mjs [OUT.vsix]   environment: PYTHON, a Python that has the module `build`
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 const here = path.resolve(import.meta.dirname, '..');
@@ -30,12 +30,21 @@ if (built.length !== 1 || built[0] !== wanted) {
 
 cpSync(path.join(repository, 'LICENSE'), path.join(here, 'LICENSE'));
 must(process.execPath, 'scripts/build.mjs', '--production');
+
+// VS Code shows a README without the files beside it, and there is no public address for them: they travel in its text.
+const readme = readFileSync(path.join(here, 'README.md'), 'utf8');
+const embedded = readme.replaceAll(/\]\((media\/[a-z]+\.png)\)/g, (_, file) => {
+  return `](data:image/png;base64,${readFileSync(path.join(here, file), 'base64')})`;
+});
+writeFileSync(path.join(here, 'dist/README.md'), embedded);
 must(
   process.execPath,
   'node_modules/@vscode/vsce/vsce',
   'package',
   '--no-dependencies', // esbuild has bundled them
   '--no-rewrite-relative-links',
+  '--readme-path',
+  'dist/README.md',
   '--allow-missing-repository',
   '--out',
   out,

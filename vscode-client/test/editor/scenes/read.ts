@@ -7,6 +7,7 @@ export async function read(stage: Stage): Promise<void> {
   const { bench, map, page, technical } = stage;
 
   await stage.step('hovering a goal shows its prompt', async () => {
+    await bench.closeTab(GENERATED);
     await map.moveTo('DEBUG"');
     await page.keyboard.press('Control+K');
     await page.keyboard.press('Control+I');
@@ -16,7 +17,6 @@ export async function read(stage: Stage): Promise<void> {
   });
 
   await stage.step('the preview follows what is typed, in the map and in a component', async () => {
-    await bench.closeTab(GENERATED);
     await map.moveTo('"persona"');
     await bench.run('Goalmap: Preview the Prompt');
     const preview = page.locator('.editor-instance .monaco-editor[data-uri^="goalmap-prompt:"]').first();

@@ -72,8 +72,8 @@ export async function workspaces(stage: Stage): Promise<void> {
       );
       const asked = model.requests.length;
       stranger.say(DRILL);
-      bench.setUserSetting('security.workspace.trust.enabled', true);
-      bench.setUserSetting('security.workspace.trust.startupPrompt', 'never');
+      bench.set('User', 'security.workspace.trust.enabled', true);
+      bench.set('User', 'security.workspace.trust.startupPrompt', 'never');
       await bench.open(strange.root);
       await page.locator('.statusbar-item', { hasText: 'Restricted Mode' }).waitFor();
       await bench.openFile(MAP);
