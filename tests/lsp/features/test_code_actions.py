@@ -171,3 +171,25 @@ def test_a_half_typed_map_has_fixes_too(edit: Edit) -> None:
     editor = edit('-- goal_map.json --\n{"A": {"persona": "dete$0ctiv.t' + LIBRARY.replace("-- comp", "-- comp", 1))
     editor.apply(titled(editor, "Use detective.txt")["edit"])
     assert editor.text("goal_map.json").startswith('{"A": {"persona": "detective.txt"')
+
+
+TEMPLATE = """-- goal_map.json --
+{"A": {"persona": "detective.txt", "protocol": "drill.txt", "template": "t.md"},
+ "B": {"persona": "detective.txt", "template": "t.md"}}
+-- components/templates/t.md --
+{{ title }}: {{ per$0sonna }} and {{ protocl }}
+"""
+
+
+def test_a_variable_is_renamed_to_a_near_one_that_all_goals_of_the_template_have(edit: Edit) -> None:
+    editor = edit(TEMPLATE + LIBRARY)
+    [fix] = actions(editor)
+    assert fix["title"] == "Use persona instead"
+    assert fix["diagnostics"][0]["code"] == "template.unknown-variable"
+    editor.apply(fix["edit"])
+    assert editor.text("components/templates/t.md").rstrip() == "{{ title }}: {{ persona }} and {{ protocl }}"
+
+
+def test_a_name_that_not_all_of_the_goals_have_is_not_offered(edit: Edit) -> None:
+    paper = TEMPLATE.replace("$0", "").replace("{{ protocl", "{{ pro$0tocl")
+    assert [fix["title"] for fix in actions(edit(paper + LIBRARY))] == []

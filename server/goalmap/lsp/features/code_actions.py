@@ -35,6 +35,7 @@ from goalmap.core.problems import Problem, near_files
 from goalmap.core.text import Span, visible
 from goalmap.core.usage import names_with, unused_problem
 from goalmap.lsp.convert import START_OF_FILE, Positions
+from goalmap.lsp.documents import Document
 from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import OpenLibrary, Session
 
@@ -69,7 +70,9 @@ def code_actions(session: Session, params: Json) -> Any:
     only = (params.get("context") or {}).get("only")
     if library.document is not document:
         path = library.relative(document.path or "")
-        return list(_for_component(session, library, path)) if path and _wanted("quickfix", only) else None
+        if path is None or not _wanted("quickfix", only):
+            return None
+        return [*_for_component(session, library, path), *_for_template(session, library, path, document, params)]
     positions = session.map_positions(library)
     first, last = positions.place(params["range"]["start"]), positions.place(params["range"]["end"])
     fixes = _Fixes(session, library, positions)
@@ -314,13 +317,17 @@ class _Fixes:
         return {"title": title, "command": {"title": title, "command": command, "arguments": arguments}, **more}
 
     def workspace_edit(self, edits: list[Edit]) -> Json:
-        """Return an edit of the map, for the version that it was made for where the client knows versions."""
-        changes = [self.positions.edit(edit) for edit in edits]
+        """Return an edit of the map."""
         document = self.library.document
-        if self.session.server.client_capability("workspace.workspaceEdit.documentChanges"):
-            identifier = {"uri": self.library.map_uri, "version": document.version if document else None}
-            return {"documentChanges": [{"textDocument": identifier, "edits": changes}]}
-        return {"changes": {self.library.map_uri: changes}}
+        version = document.version if document else None
+        return _edit_of(self.session, self.library.map_uri, version, [self.positions.edit(edit) for edit in edits])
+
+
+def _edit_of(session: Session, uri: str, version: int | None, changes: list[Json]) -> Json:
+    """Return an edit of a document, for the version that it was made for where the client knows versions."""
+    if session.server.client_capability("workspace.workspaceEdit.documentChanges"):
+        return {"documentChanges": [{"textDocument": {"uri": uri, "version": version}, "edits": changes}]}
+    return {"changes": {uri: changes}}
 
 
 def _can_generate(reference: Reference) -> bool:
@@ -365,3 +372,39 @@ def _rooms_for(library: OpenLibrary, path: str) -> Iterator[tuple[Goal, Edit]]:
     for goal in sorted(goals, key=lambda goal: slot not in goal.slots):
         with suppress(EditError):
             yield goal, add_reference(library.goal_map, goal, slot, file)
+
+
+def _for_template(
+    session: Session, library: OpenLibrary, path: str, document: Document, params: Json
+) -> Iterator[Json]:
+    """Yield the fixes for names that a template's goals do not have: names like them, which all of these goals have."""
+    users = [reference.goal for reference in library.users_of(path) if reference.slot == TEMPLATE_SLOT]
+    goals = [goal for goal in map(library.goal_map.goal, users) if goal]
+    if not goals:
+        return
+    from goalmap.core.assembly import variable_names
+    from goalmap.core.templates import template_problems
+
+    positions = session.positions(document.lines)
+    first, last = positions.place(params["range"]["start"]), positions.place(params["range"]["end"])
+    known = sorted(set.intersection(*map(variable_names, goals)))
+    fixed: set[Span] = set()
+    for span, problem in template_problems(document.text, goals):
+        is_here = (span.line, span.start) <= last and (span.line, span.end) >= first
+        if problem.code != "template.unknown-variable" or not is_here or span in fixed:
+            continue
+        fixed.add(span)
+        diagnostic = {
+            "range": positions.range(span),
+            "code": problem.code,
+            "source": "goalmap",
+            "message": problem.message,
+        }
+        for name in near_names(document.lines[span.line][span.start : span.end], known):
+            change = {"range": positions.range(span), "newText": name}
+            yield {
+                "title": f"Use {name} instead",
+                "kind": "quickfix",
+                "diagnostics": [diagnostic],
+                "edit": _edit_of(session, document.uri, document.version, [change]),
+            }
