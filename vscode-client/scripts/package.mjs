@@ -31,12 +31,15 @@ if (built.length !== 1 || built[0] !== wanted) {
 cpSync(path.join(repository, 'LICENSE'), path.join(here, 'LICENSE'));
 must(process.execPath, 'scripts/build.mjs', '--production');
 
-// VS Code shows a README without the files beside it, and there is no public address for them: they travel in its text.
+// VS Code shows pictures in a README from https addresses alone, not from the package and not embedded. Until there is
+// such an address the packaged README goes without, and leads to the walkthrough, which has them.
 const readme = readFileSync(path.join(here, 'README.md'), 'utf8');
-const embedded = readme.replaceAll(/\]\((media\/[a-z]+\.png)\)/g, (_, file) => {
-  return `](data:image/png;base64,${readFileSync(path.join(here, file), 'base64')})`;
-});
-writeFileSync(path.join(here, 'dist/README.md'), embedded);
+const walkthrough =
+  'See it in pictures: run **Welcome: Open Walkthrough…** and choose *Your first library of prompts*.';
+const withoutPictures = readme
+  .replace(/^!\[.*\]\(media\/.*\)$/m, walkthrough)
+  .replaceAll(/^!\[.*\]\(media\/.*\)\n\n/gm, '');
+writeFileSync(path.join(here, 'dist/README.md'), withoutPictures);
 must(
   process.execPath,
   'node_modules/@vscode/vsce/vsce',

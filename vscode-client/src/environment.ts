@@ -57,8 +57,8 @@ export function programIn(environment: string, platform: NodeJS.Platform = proce
     : path.join(environment, 'bin', 'goalmap');
 }
 
-function pythonIn(environment: string): string {
-  return process.platform === 'win32'
+export function pythonIn(environment: string, platform: NodeJS.Platform = process.platform): string {
+  return platform === 'win32'
     ? path.join(environment, 'Scripts', 'python.exe')
     : path.join(environment, 'bin', 'python');
 }

@@ -5,7 +5,7 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { after, before, suite, test } from 'node:test';
-import { ensureEnvironment, programIn, type EnvironmentRequest } from '../../src/environment.ts';
+import { ensureEnvironment, programIn, pythonIn, type EnvironmentRequest } from '../../src/environment.ts';
 import { findPython, fromPath, type Probe } from '../../src/python.ts';
 import { run, type Finished } from '../../src/run.ts';
 import { SetupError } from '../../src/setupError.ts';
@@ -151,8 +151,11 @@ void suite('environment', () => {
     await assert.rejects(ensureEnvironment(request('none', path.join(scratch, 'none.whl'))), { problem: 'no-server' });
   });
 
-  void test('on Windows the program stands elsewhere', () => {
+  void test('on Windows the programs stand elsewhere, on macOS where they do on Linux', () => {
     assert.match(programIn('env', 'win32'), /Scripts.goalmap\.exe$/);
+    assert.match(pythonIn('env', 'win32'), /Scripts.python\.exe$/);
+    assert.match(programIn('env', 'darwin'), /bin.goalmap$/);
+    assert.match(pythonIn('env', 'darwin'), /bin.python$/);
   });
 });
 
@@ -176,6 +179,14 @@ void suite('finding Python', () => {
       version: [3, 11, 0],
     });
     assert.equal((await findPython(candidates, says('4.0.0'))).executable, '/bin/a');
+  });
+
+  void test('on Windows the launcher is asked first, elsewhere the newest that has its version in its name', () => {
+    const names = (platform: NodeJS.Platform): string[] =>
+      fromPath(platform).map(({ program, args }) => [program, ...(args ?? [])].join(' '));
+    assert.deepEqual(names('win32'), ['py -3', 'python', 'python3']);
+    assert.deepEqual(names('darwin'), ['python3.14', 'python3.13', 'python3.12', 'python3.11', 'python3', 'python']);
+    assert.deepEqual(names('linux'), names('darwin'));
   });
 
   void test('only old ones: they are named', async () => {
