@@ -5,13 +5,14 @@ The clients are raw ones, which behave like the editors that people use where it
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from support.editors import EMACS, NEOVIM, PLAIN, VSCODE, Behaviour, RawEditor
 from support.openai_endpoint import Endpoint, Reply
-from support.scene import GENERATED, MAP, TEXT, Scene, committed, make_scene
+from support.scene import GENERATED, MAP, TEXT, Scene, committed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -32,12 +33,6 @@ RELOADING = pytest.mark.parametrize("behaviour", [VSCODE, NEOVIM, EMACS], ids=["
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    """Return a library with a missing component."""
-    return make_scene(tmp_path / "library")
-
-
-@pytest.fixture
 async def endpoint() -> AsyncIterator[Endpoint]:
     """Return a model that waits, after a few words, for the test to open "writing"."""
     async with Endpoint([WRITING]) as endpoint:
@@ -45,20 +40,9 @@ async def endpoint() -> AsyncIterator[Endpoint]:
 
 
 @pytest.fixture
-async def start(scene: Scene, endpoint: Endpoint, tmp_path: Path) -> AsyncIterator[Start]:
-    """Return what starts a server for an editor of some behaviour, with the map open."""
-    running: list[RawEditor] = []
-
-    async def begin(behaviour: Behaviour) -> RawEditor:
-        editor = await RawEditor.start(scene, behaviour, base_url=endpoint.base_url, home=tmp_path / "home")
-        running.append(editor)
-        await editor.marked("component.missing")
-        return editor
-
-    yield begin
-    for editor in running:
-        await editor.__aexit__()
-        assert "Traceback" not in editor.client.stderr, editor.client.stderr
+def start(launch: Start, endpoint: Endpoint) -> Start:
+    """Return what starts a server for an editor of some behaviour."""
+    return partial(launch, endpoint=endpoint)
 
 
 async def written(editor: RawEditor, endpoint: Endpoint) -> str:
@@ -66,6 +50,23 @@ async def written(editor: RawEditor, endpoint: Endpoint) -> str:
     job = await editor.generate()
     await endpoint.reached("writing")
     return job
+
+
+async def generated(editor: RawEditor, endpoint: Endpoint) -> Json:
+    """Have the component generated, from beginning to end; return how it ended."""
+    job = await written(editor, endpoint)
+    endpoint.open("writing")
+    return await editor.outcome(job)
+
+
+async def taken_into_buffer(editor: RawEditor, endpoint: Endpoint, job: str) -> None:
+    """Let the model end, and the buffer take the reference; one that tells late is not believed before."""
+    endpoint.open("writing")
+    if editor.behaviour.edits == "late":
+        await editor.until(lambda: bool(editor.asked))
+        assert editor.client.notifications("goalmap/generated") == []
+        editor.announce()
+    assert (await editor.outcome(job))["outcome"] == "pending-save"
 
 
 def never_twice(editor: RawEditor) -> bool:
@@ -81,9 +82,7 @@ async def test_a_clean_map_is_committed_on_disk_where_editors_reload(
     behaviour: Behaviour, scene: Scene, endpoint: Endpoint, start: Start
 ) -> None:
     editor = await start(behaviour)
-    job = await written(editor, endpoint)
-    endpoint.open("writing")
-    ended = await editor.outcome(job)
+    ended = await generated(editor, endpoint)
     assert ended["outcome"] == "committed"
     assert ended["mapUri"] == scene.uri
     assert ended["componentUri"] == scene.generated.as_uri()
@@ -99,9 +98,7 @@ async def test_a_clean_map_takes_an_edit_where_editors_do_not_reload(
     behaviour: Behaviour, scene: Scene, endpoint: Endpoint, start: Start
 ) -> None:
     editor = await start(behaviour)
-    job = await written(editor, endpoint)
-    endpoint.open("writing")
-    assert (await editor.outcome(job))["outcome"] == "pending-save"
+    assert (await generated(editor, endpoint))["outcome"] == "pending-save"
     assert editor.text == committed()
     assert len(editor.asked) == 1
     assert scene.map_text() == MAP
@@ -123,12 +120,7 @@ async def test_the_users_changes_stay_and_a_save_settles(
     editor = await start(behaviour)
     editor.type("Find the cause of a failure.", "My words.")
     job = await written(editor, endpoint)
-    endpoint.open("writing")
-    if behaviour.edits == "late":
-        await editor.until(lambda: bool(editor.asked))
-        assert editor.client.notifications("goalmap/generated") == []  # its word is not taken
-        editor.announce()
-    assert (await editor.outcome(job))["outcome"] == "pending-save"
+    await taken_into_buffer(editor, endpoint, job)
     assert editor.text == committed(MINE)
     assert scene.map_text() == MAP
     assert len(scene.records()) == 1
@@ -148,11 +140,7 @@ async def test_a_reference_that_was_just_typed(
     editor.type("DEBUG", "TRACE")
     job = await editor.generate(goal=["TRACE"])
     await endpoint.reached("writing")
-    endpoint.open("writing")
-    if behaviour.edits == "late":
-        await editor.until(lambda: bool(editor.asked))
-        editor.announce()
-    assert (await editor.outcome(job))["outcome"] == "pending-save"
+    await taken_into_buffer(editor, endpoint, job)
     assert '"protocol": "autogen_protocol_for_trace.txt"' in editor.text
     assert scene.map_text() == MAP
     assert len(scene.records()) == 1
@@ -170,11 +158,7 @@ async def test_typing_while_the_model_writes(
     editor = await start(behaviour)
     job = await written(editor, endpoint)
     editor.type("Find the cause of a failure.", "My words.")
-    endpoint.open("writing")
-    if behaviour.edits == "late":
-        await editor.until(lambda: bool(editor.asked))
-        editor.announce()
-    assert (await editor.outcome(job))["outcome"] == "pending-save"
+    await taken_into_buffer(editor, endpoint, job)
     assert editor.text == committed(MINE)
     assert scene.map_text() == MAP
     assert never_twice(editor) or not behaviour.versioned
@@ -194,9 +178,7 @@ async def test_typing_while_the_edit_is_on_its_way(behaviour: Behaviour, endpoin
             editor.type(editor.text.split('"description": "')[1].split('"')[0], word)
 
     editor.before_edit = type_more
-    job = await written(editor, endpoint)
-    endpoint.open("writing")
-    assert (await editor.outcome(job))["outcome"] == "pending-save"
+    assert (await generated(editor, endpoint))["outcome"] == "pending-save"
     mine = MAP.replace("Find the cause of a failure.", "Mine, second.")
     assert editor.text == committed(mine)
     assert len(editor.asked) == 3
@@ -228,9 +210,7 @@ async def test_typing_that_the_server_hears_of_too_late(
 async def test_a_reload_is_followed_by_nothing(scene: Scene, endpoint: Endpoint, start: Start) -> None:
     """Once the buffer had the reference, its user may take it out again."""
     editor = await start(VSCODE)
-    job = await written(editor, endpoint)
-    endpoint.open("writing")
-    assert (await editor.outcome(job))["outcome"] == "committed"
+    assert (await generated(editor, endpoint))["outcome"] == "committed"
     await editor.clean()
     editor.type(GENERATED, "drill.txt")
     await editor.marked("component.missing")
@@ -271,9 +251,7 @@ async def test_an_edit_that_was_not_made_is_a_conflict_and_is_not_repeated(
 ) -> None:
     editor = await start(VSCODE.but(edits=edits))
     editor.type("Find the cause of a failure.", "My words.")
-    job = await written(editor, endpoint)
-    endpoint.open("writing")
-    ended = await editor.outcome(job)
+    ended = await generated(editor, endpoint)
     assert ended["outcome"] == "conflict"
     assert GENERATED in ended["message"]
     assert len(editor.asked) == 1
@@ -330,9 +308,7 @@ async def test_a_map_that_is_closed_before_it_has_taken_the_edit_is_committed_on
     editor = await start(VSCODE.but(edits="lie"))
     editor.type("Find the cause of a failure.", "My words.")
     editor.before_edit = editor.close
-    job = await written(editor, endpoint)
-    endpoint.open("writing")
-    assert (await editor.outcome(job))["outcome"] == "committed"
+    assert (await generated(editor, endpoint))["outcome"] == "committed"
     assert scene.map_text() == committed()
     assert scene.generated.read_text(encoding="utf-8") == TEXT
     assert scene.records() == []
@@ -402,9 +378,7 @@ async def test_saving_and_quitting_at_once_settles(
 async def thrown_away(editor: RawEditor, endpoint: Endpoint) -> Json:
     """Have a reference in an unsaved buffer, throw that away, and return the mark that says what waits."""
     editor.type("Find the cause of a failure.", "My words.")
-    job = await written(editor, endpoint)
-    endpoint.open("writing")
-    assert (await editor.outcome(job))["outcome"] == "pending-save"
+    assert (await generated(editor, endpoint))["outcome"] == "pending-save"
     editor.close()
     editor.open()
     marks = await editor.marked("generation.interrupted")
@@ -460,9 +434,7 @@ async def test_an_edit_that_its_user_takes_back_by_hand_is_shown_as_interrupted(
     scene: Scene, endpoint: Endpoint, start: Start
 ) -> None:
     editor = await start(PLAIN)
-    job = await written(editor, endpoint)
-    endpoint.open("writing")
-    assert (await editor.outcome(job))["outcome"] == "pending-save"
+    assert (await generated(editor, endpoint))["outcome"] == "pending-save"
     editor.type(GENERATED, "drill.txt")
     await editor.marked("generation.interrupted")
     assert scene.map_text() == MAP
@@ -473,9 +445,7 @@ async def test_what_waits_is_shown_again_by_the_next_server(
 ) -> None:
     editor = await start(VSCODE)
     editor.type("Find the cause of a failure.", "My words.")
-    job = await written(editor, endpoint)
-    endpoint.open("writing")
-    assert (await editor.outcome(job))["outcome"] == "pending-save"
+    assert (await generated(editor, endpoint))["outcome"] == "pending-save"
     editor.client.process.kill()
     await editor.client.exit_code()
     assert scene.map_text() == MAP

@@ -13,7 +13,7 @@ import pytest
 
 from support.editors import VSCODE, RawEditor
 from support.openai_endpoint import Endpoint, Reply
-from support.scene import KEY, MAP, TEXT, Scene, committed, make_scene
+from support.scene import KEY, MAP, TEXT, Scene, committed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -39,19 +39,6 @@ FAULTS = {
     "closed in the middle": ([Reply(text=TEXT[:60], ending="silence", repeat=True)], "again"),
     "cut off by length": ([Reply(text=TEXT, finish_reason="length")], "maxOutputTokens"),
 }
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    """Return a library with a missing component."""
-    return make_scene(tmp_path / "library")
-
-
-@pytest.fixture
-async def endpoint() -> AsyncIterator[Endpoint]:
-    """Return an endpoint whose script the test writes."""
-    async with Endpoint() as endpoint:
-        yield endpoint
 
 
 @pytest.fixture

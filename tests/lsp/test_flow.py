@@ -16,12 +16,10 @@ from lsprotocol import types
 from pytest_lsp import ClientServerConfig, client_capabilities
 
 from support.openai_endpoint import Endpoint, Reply
-from support.scene import DESCRIPTION, GENERATED, MAP, MISSING, TEXT, argument, committed, environment, make_scene
+from support.scene import DESCRIPTION, GENERATED, MAP, MISSING, TEXT, argument, committed, environment
 from support.typed_client import FlowClient, flow_client
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from support.scene import Scene
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -68,12 +66,6 @@ async def untrusted(lsp_client: FlowClient) -> AsyncIterator[None]:
     await shake_hands(lsp_client, "visual-studio-code", ASKS, trusted=False)
     yield
     await lsp_client.shutdown_session()
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    """Return a library with a missing component."""
-    return make_scene(tmp_path / "library")
 
 
 @pytest.fixture(autouse=True, scope="module")

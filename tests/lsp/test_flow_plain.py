@@ -12,12 +12,10 @@ from lsprotocol import types
 from pytest_lsp import ClientServerConfig, client_capabilities
 
 from support.openai_endpoint import Endpoint, Reply
-from support.scene import GENERATED, MAP, MISSING, TEXT, committed, make_scene
+from support.scene import GENERATED, MAP, MISSING, TEXT, committed
 from support.typed_client import FlowClient, flow_client
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from support.scene import Scene
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -34,12 +32,6 @@ async def plain(lsp_client: FlowClient) -> AsyncIterator[None]:
     await lsp_client.initialize_session(params)
     yield
     await lsp_client.shutdown_session()
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    """Return a library with a missing component."""
-    return make_scene(tmp_path / "library")
 
 
 async def actions_at_mark(client: FlowClient, scene: Scene, file: str = MISSING) -> list[types.CodeAction]:

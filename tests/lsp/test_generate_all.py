@@ -12,7 +12,7 @@ from support.openai_endpoint import Endpoint, Reply
 from support.scene import make_scene
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
     from pathlib import Path
 
     from support.editors import Json
@@ -57,22 +57,15 @@ def scene(tmp_path: Path) -> Scene:
 
 
 @pytest.fixture
-async def start(scene: Scene, tmp_path: Path) -> AsyncIterator[Start]:
-    """Return what starts a server for an editor, with the map open and a model to ask."""
-    running: list[RawEditor] = []
+def start(launch: Start) -> Start:
+    """Return what starts a server for an editor, with settings of generation."""
 
     async def begin(endpoint: Endpoint | None = None, behaviour: Behaviour = VSCODE, **settings: Json) -> RawEditor:
-        base_url = endpoint.base_url if endpoint else None
-        editor = await RawEditor.start(scene, behaviour, base_url=base_url, home=tmp_path / "home")
-        running.append(editor)
+        editor = await launch(behaviour, endpoint)
         editor.client.notify("workspace/didChangeConfiguration", {"settings": {"goalmap": {"generation": settings}}})
-        await editor.marked("component.missing")
         return editor
 
-    yield begin
-    for editor in running:
-        await editor.__aexit__()
-        assert "Traceback" not in editor.client.stderr, editor.client.stderr
+    return begin
 
 
 async def resolve(editor: RawEditor, argument: Json, **answers: str) -> Json:

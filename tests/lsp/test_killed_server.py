@@ -21,10 +21,10 @@ from goalmap.files.os_layer import Folder
 from support.editors import VSCODE, RawEditor
 from support.lsp_client import LspClient, ServerEndedError
 from support.openai_endpoint import Endpoint, Reply
-from support.scene import GENERATED, MAP, SERVER, TEXT, Scene, committed, environment, make_scene
+from support.scene import GENERATED, MAP, SERVER, TEXT, Scene, committed, environment
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import Callable, Coroutine
 
     from support.editors import Json
 
@@ -63,19 +63,6 @@ POINTS: Final = [
 ]
 # The record is made by call 69, and the commit is done by call 280, more or less.
 SAMPLE: Final = [(VIEWS[n % 4], call) for n, call in enumerate(random.Random(3).sample(range(70, 280), 4))]
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    """Return a library with a missing component."""
-    return make_scene(tmp_path / "library")
-
-
-@pytest.fixture
-async def endpoint() -> AsyncIterator[Endpoint]:
-    """Return a model whose script the test writes."""
-    async with Endpoint() as endpoint:
-        yield endpoint
 
 
 class Trial:

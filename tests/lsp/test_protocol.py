@@ -27,21 +27,7 @@ from support.demo import (
 from support.lsp_client import LspClient, notification, request
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-
-@pytest.fixture
-async def raw() -> AsyncIterator[LspClient]:
-    """Start a server that has not been initialized."""
-    async with await LspClient.spawn(DEMO) as client:
-        yield client
-
-
-@pytest.fixture
-async def client(raw: LspClient) -> LspClient:
-    """Start a server and shake hands."""
-    await raw.initialize()
-    return raw
+    pass
 
 
 # -- a session -------------------------------------------------------------------------------------------------------

@@ -23,21 +23,7 @@ from support.demo import (
 from support.lsp_client import LspClient, LspError, ServerEndedError, notification, request
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-
-@pytest.fixture
-async def raw() -> AsyncIterator[LspClient]:
-    """Start a server that has not been initialized."""
-    async with await LspClient.spawn(DEMO) as client:
-        yield client
-
-
-@pytest.fixture
-async def client(raw: LspClient) -> LspClient:
-    """Start a server and shake hands."""
-    await raw.initialize()
-    return raw
+    pass
 
 
 # -- cancelling ------------------------------------------------------------------------------------------------------
@@ -302,3 +288,20 @@ def test_a_failing_write_is_not_reported_by_a_write(
     assert output.writes == 1
     assert caplog.text.count("does not read any more") == 1
     assert exit_codes == [1]
+
+
+def test_a_fault_is_said_in_the_log_and_pops_up_nowhere(caplog: pytest.LogCaptureFixture) -> None:
+    class Open:
+        sent = b""
+
+        def write(self, data: bytes) -> None:
+            self.sent += data
+
+        def close(self) -> None:
+            raise AssertionError("nothing was to be closed")
+
+    server, output = GoalmapServer("x", "1"), Open()
+    server.protocol.connected(output)
+    server.report_server_error(OSError("what pygls would pop up"), OSError)
+    assert output.sent == b""
+    assert "what pygls would pop up" in caplog.text
