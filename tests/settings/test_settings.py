@@ -13,6 +13,7 @@ from goalmap.generation import model
 from goalmap.settings import DEFAULTS, read_settings
 
 EXTENSION = Path(__file__).parents[2] / "vscode-client" / "package.json"
+DOCS = Path(__file__).parents[2] / "docs" / "editors.md"
 
 
 @pytest.mark.parametrize(
@@ -126,3 +127,15 @@ def test_the_extension_declares_the_same_names_and_defaults() -> None:
     assert read_settings(ours) == (DEFAULTS, ())
     codes = {name.removeprefix("goalmap.diagnostics.") for name in ours if name.startswith("goalmap.diagnostics.")}
     assert codes == set(SEVERITIES)
+
+
+def test_the_docs_list_every_setting_with_its_default() -> None:
+    sections = json.loads(EXTENSION.read_text())["contributes"]["configuration"]
+    declared = {name: value["default"] for section in sections for name, value in section["properties"].items()}
+    rows = [line.split("|")[1:3] for line in DOCS.read_text().splitlines() if line.startswith("| `goalmap.")]
+    listed = {name.strip().strip("`"): default.strip().strip("`") for name, default in rows}
+    for name, default in declared.items():
+        if name.startswith("goalmap.diagnostics."):
+            assert "goalmap.diagnostics.<code>" in listed
+        elif not name.startswith("goalmap.server."):
+            assert listed[name] == ("empty" if default == "" else json.dumps(default).strip('"')), name
