@@ -161,9 +161,9 @@ class Library(RuleBasedStateMachine):
         return self.path(one.place, one.generation.file)
 
     @precondition(lambda self: self.under_way)
-    @rule(choice=CHOICE, death=DEATH)
-    def end(self, choice: int, death: int | None) -> None:
-        """Commit, or give up what is not whole."""
+    @rule(choice=CHOICE, death=DEATH, is_edited=st.booleans())
+    def end(self, choice: int, death: int | None, is_edited: bool) -> None:
+        """Commit, or give up what is not whole. `is_edited`: by hand, between a death and the recovery."""
         one = self.take(choice)
         if one.text is None:
             until_killed(death, one.generation.abandon)
@@ -174,6 +174,8 @@ class Library(RuleBasedStateMachine):
         with contextlib.suppress(Conflict):
             until_killed(death, one.generation.commit)
         one.generation.close()
+        if is_edited and one.place in self.expected and self.has_record(one.generation.tx):
+            self.set_by_hand(one.place)
         self.recover_after_death(death)
         self.came_about(one)
 
@@ -214,6 +216,9 @@ class Library(RuleBasedStateMachine):
         root = str(self.map.parent)
         until_killed(death, lambda: recover(root))
         recover(root)
+
+    def has_record(self, tx: str) -> bool:
+        return (self.map.parent / ".goalmap" / "journal" / f"{tx}.gmj").exists()
 
     def came_about(self, one: UnderWay) -> None:
         """Expect the commit of a text that was whole: in the library, or parked where its place has gone."""
@@ -274,7 +279,9 @@ class Library(RuleBasedStateMachine):
     # -- by hand
     @rule(choice=CHOICE)
     def edit(self, choice: int) -> None:
-        place = self.place(choice)
+        self.set_by_hand(self.place(choice))
+
+    def set_by_hand(self, place: Place) -> None:
         self.count += 1
         self.expected[place] = f"hand{self.count}.txt"
         self.map.write_bytes(set_reference(self.map_text(), *place, self.expected[place]).encode())
