@@ -21,7 +21,7 @@ import { cleanEnvironment, freePort, killGroup, setting, spawnGroup, writeJson }
 import { until } from '../support/until.ts';
 import { serveWindow } from './windowServer.ts';
 
-const SUITE_TIMEOUT_MS = 300_000;
+const SUITE_TIMEOUT_MS = 600_000;
 const SUITES = ['library', 'elsewhere'];
 
 const cache = setting('GOALMAP_E2E_CACHE');
