@@ -280,7 +280,9 @@ async def test_cancelling_keeps_what_is_done(scene: Scene, start: Start) -> None
         await endpoint.reached("drill.txt")
         endpoint.open("drill.txt")
         await endpoint.reached("evidence.txt")
-        assert await editor.execute("goalmap.cancelGeneration", {"job": job}) is True
+        stop = (await code_actions(editor, 9, 20))[0]
+        assert stop["title"] == "Stop generating passes.txt and 2 more"
+        assert await editor.execute(stop["command"]["command"], *stop["command"]["arguments"]) is True
         ended = await editor.outcome(job)
         assert len(endpoint.requests) == 2
     assert ended["outcome"] == "cancelled"
@@ -323,6 +325,8 @@ async def test_what_is_under_way_is_not_begun_twice(scene: Scene, start: Start) 
         assert "already" in (await editor.client.notification("window/showMessage"))["message"]
         other = (await editor.execute(GENERATE_ALL, ask_for(scene, ["drill.txt", "passes.txt"])))["job"]
         await endpoint.reached("passes.txt")
+        stop = (await code_actions(editor, 4, 20))[0]
+        assert (stop["title"], stop["command"]["arguments"]) == ("Stop generating drill.txt", [{"job": job}])
         endpoint.open("drill.txt")
         endpoint.open("passes.txt")
         assert (await editor.outcome(job))["message"] == "1 component: 1 committed."

@@ -155,6 +155,7 @@ class Jobs:
                 log.exception("Generating %s failed", request.file)
                 outcome = Outcome("failed", _OUR_FAULT, 1, request.map_path)
             finished += 1
+            self.session.jobs.pop(_place(request), None)
             progress.report(f"{lead}{outcome.message}", percentage=100 * finished // total)
             if outcome.kind in ("failed", "conflict"):
                 self.session.server.notify("window/logMessage", {"type": _ERROR, "message": f"{lead}{outcome.message}"})

@@ -183,7 +183,9 @@ class _Fixes:
     def missing(self, reference: Reference, problem: Problem) -> Iterator[Json]:
         running = self.session.job_for(self.library, reference)
         if running is not None:
-            yield self.command(f"Stop generating {visible(reference.file)}", CANCEL, [{"job": running}])
+            others = sum(job == running for job in self.session.jobs.values()) - 1
+            title = f"Stop generating {visible(reference.file)}" + (f" and {others} more" if others else "")
+            yield self.command(title, CANCEL, [{"job": running}])
             return
         if _can_generate(reference):
             yield from self.generate(reference)
