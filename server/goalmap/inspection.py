@@ -9,8 +9,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from goalmap.core.assembly import Read, assemble
-from goalmap.core.edits import EditError, find_reference
 from goalmap.core.find import find_problems
 from goalmap.core.goal_map import Goal, GoalMap, parse
 from goalmap.core.library import Library
@@ -21,6 +19,7 @@ from goalmap.core.usage import Usage, unused_components, unused_problem, used_co
 from goalmap.files.loader import MAX_MAP_BYTES, LibraryLoader, Unreadable, read_bytes, read_component
 
 if TYPE_CHECKING:
+    from goalmap.core.assembly import Read
     from goalmap.files.recovery import Pending  # its module is loaded where a journal has records
 
 START = Span(0, 0, 0)
@@ -127,6 +126,7 @@ def template_findings(goals: Iterable[Goal], library: Library, read: Read) -> It
 
 def over_budget_findings(goals: Iterable[Goal], library: Library, read: Read, max_tokens: int) -> Iterator[Finding]:
     """Yield a finding, at its key, for each goal whose prompt has more than `max_tokens` tokens."""
+    from goalmap.core.assembly import assemble  # late, as all that most libraries have no use of
     from goalmap.core.tokens import count_tokens
 
     for goal in goals:
@@ -145,6 +145,8 @@ def interrupted_findings(goal_map: GoalMap, pending: Iterable[Pending]) -> Itera
     for waiting in pending:
         if waiting.has_owner:
             continue  # no interruption: somebody is at work
+        from goalmap.core.edits import EditError, find_reference
+
         reference = None
         goal = goal_map.goal(waiting.goal)
         span = goal.key_span if goal else START

@@ -6,10 +6,9 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from goalmap.cli.console import CliError, print_note, shown_path, styled
-from goalmap.core.assembly import Read
 from goalmap.core.goal_map import Goal, GoalMap
 from goalmap.core.library import Library, near_names
 from goalmap.core.naming import MAP_NAME
@@ -17,11 +16,13 @@ from goalmap.core.text import visible
 from goalmap.files.loader import LibraryLoader, find_maps, map_of
 from goalmap.inspection import Finding, disk_reader, library_root, read_map
 
+if TYPE_CHECKING:
+    from goalmap.core.assembly import Read
+
 _MAX_SHOWN = 5
 
 
-@dataclass(frozen=True)
-class Opened:
+class Opened(NamedTuple):
     """A library as it is on disk. `faults` is what is wrong with the reading of its map."""
 
     root: str

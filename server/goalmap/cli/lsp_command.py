@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
 
 _LAST_PORT = 65_535
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
+    import argparse
+
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--stdio", action="store_true", help="talk on stdin and stdout (default)")
     how.add_argument("--tcp", metavar="HOST:PORT", type=_address, help="wait for one editor to connect")
@@ -19,16 +24,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def _address(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or int(port) > _LAST_PORT:
-        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT, for example 127.0.0.1:4711")
+        from argparse import ArgumentTypeError
+
+        raise ArgumentTypeError(f"{text!r} is not HOST:PORT, for example 127.0.0.1:4711")
     return host.strip("[]"), int(port)
 
 
 def run(options: argparse.Namespace) -> int:
     """Serve until the editor ends the session."""
+    return serve(options.tcp)
+
+
+def serve(tcp: tuple[str, int] | None = None) -> int:
+    """Serve one editor, on stdin and stdout where no address is given; return the exit code."""
     from goalmap.lsp import lean_start
 
     # All that the server imports at its start is imported here.
     with lean_start.imports():
-        from goalmap.lsp.app import serve
+        from goalmap.lsp import app
 
-    return serve(tcp=options.tcp)
+    return app.serve(tcp=tcp)

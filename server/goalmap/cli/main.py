@@ -5,16 +5,18 @@ Only that command's module is imported, so that none waits for what another need
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from goalmap import __version__
 from goalmap.cli.console import CliError, print_error, use_utf8
 from goalmap.cli.exit_codes import FAILED, INTERRUPTED
+
+if TYPE_CHECKING:
+    import argparse
 
 COMMANDS: Final = {
     "check": "find what is wrong with a library",
@@ -34,13 +36,16 @@ COMMANDS: Final = {
 
 def parser(command: str | None = None) -> argparse.ArgumentParser:
     """Return the parser of all commands; only the options of `command` are filled in."""
+    import argparse
+
     top = argparse.ArgumentParser(
         prog="goalmap",
         description="Libraries of prompts: check them, assemble prompts from them, and fill their gaps.",
         epilog="Run 'goalmap COMMAND --help' for a command's options.",
     )
-    top.add_argument("--version", action=_Version, help="print the version and exit")
-    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    top.add_argument("--version", action="version", version=f"goalmap {__version__}", help="print the version and exit")
+    # With `prog`, argparse need not work it out, for which it would import shutil, bz2 and lzma.
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, prog=top.prog)
     for name, summary in COMMANDS.items():
         sub = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
         if name == command:
@@ -50,21 +55,15 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
     return top
 
 
-class _Version(argparse.Action):
-    """`--version`, on stdout and on a line of its own."""
-
-    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:  # noqa: A002 - argparse's own name
-        super().__init__(option_strings, dest, nargs=0, help=help)
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        print(f"goalmap {__version__}")
-        parser.exit()
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     use_utf8()
+    if arguments in (["lsp"], ["lsp", "--stdio"]):
+        # As editors start it, and wait for it: without the 8 ms that a parser costs.
+        from goalmap.cli.lsp_command import serve
+
+        return serve()
     command = next((argument for argument in arguments if not argument.startswith("-")), None)
     try:
         options = parser(command).parse_args(arguments)

@@ -5,14 +5,12 @@ Lines and columns count from 1, columns in code points, ends exclusive, as SARIF
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from goalmap import __version__
 from goalmap.cli.console import count, shown_path, styled
@@ -26,8 +24,7 @@ from goalmap.inspection import Finding
 _MAX_NEAR = 20
 
 
-@dataclass(frozen=True)
-class Checked:
+class Checked(NamedTuple):
     """A library and its findings; `goal_map` and `library` are None where its map could not be read."""
 
     root: str
@@ -128,6 +125,8 @@ def _region(span: Span, line: str, column: str, end_line: str, end_column: str) 
 
 def _print_json(value: Any) -> None:
     # Escaped, so that neither lone surrogates nor a locale can break it.
+    import json
+
     print(json.dumps(value, indent=2))
 
 

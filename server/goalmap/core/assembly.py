@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from goalmap.core.goal_map import Goal, Reference
 from goalmap.core.library import Library
@@ -23,8 +22,7 @@ _MAX_RENDERED: Final = 4 << 20
 _MAX_RANGE: Final = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """Characters `start` to `end` of a prompt are, one by one, the first ones of the component at `path`."""
 
     start: int
@@ -32,8 +30,7 @@ class Segment:
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class TemplateError:
+class TemplateError(NamedTuple):
     """Why a template could not be rendered; `line` counts from 0, `name` is the unknown variable where that is why."""
 
     path: str
@@ -42,8 +39,7 @@ class TemplateError:
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
+class Prompt(NamedTuple):
     """An assembled prompt. Where components are `missing`, their place holds `⟨missing: protocols/x.txt⟩`."""
 
     text: str

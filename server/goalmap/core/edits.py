@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from goalmap.core.goal_map import Goal, GoalMap, GoalPath, Reference, parse
@@ -26,8 +25,7 @@ class Place(NamedTuple):
     column: int
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(NamedTuple):
     """Replace what stands from `start` to `end` (exclusive) by `text`."""
 
     start: Place

@@ -362,5 +362,6 @@ class _Fine(dict[str, frozenset[str]]):
         self._finder = finder
 
     def __missing__(self, key: str) -> frozenset[str]:
-        self[key] = self._finder.slot(key).fine if is_slot(key) else _Anything()
+        finder = self._finder
+        self[key] = (finder.slots.get(key) or finder.slot(key)).fine if is_slot(key) else _Anything()
         return self[key]

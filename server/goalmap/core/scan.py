@@ -40,15 +40,14 @@ from goalmap.core.items import (
     after_value,
 )
 
-_TEXT = r'"([^"\\\x00-\x1f]*)"'
+_TEXT = r'"([^"\\\x00-\x1f]*+)"'
 _COMMON = re.compile(
     rf"[ \t]*(?:{_TEXT}(?:[ \t]*:[ \t]*(?:{_TEXT}|([{{\[])))?|([}}\]]))[ \t]*(,?)[ \t]*(?:\r\n?|\n)?\Z"
 )
 
 
-# An object with a line for each member, all of them strings without escapes, and nothing out of order. What may stand
-# in a string as it is: RFC 8259, section 7, "unescaped".
-_UNESCAPED = r"[ !#-\[\]-\U0010ffff]*+"
+# An object with a line for each member, all of them strings without escapes, and nothing out of order.
+_UNESCAPED = r'[^"\\\x00-\x1f]*+'
 _BLANKS = r"[ \t]*+"
 _MEMBER = rf'{_BLANKS}"{_UNESCAPED}"{_BLANKS}:{_BLANKS}"{_UNESCAPED}"{_BLANKS}'
 _FLAT = re.compile(
@@ -186,6 +185,9 @@ def scan_lines(
                 items.append(((STRING, start, start + len(text), text, frame, key),))
                 state = (frame, ELEMENT if comma else AFTER_ELEMENT, key + 1)
                 continue
+        if not line.strip(" \t\r\n"):
+            items.append(())
+            continue
         from goalmap.core.scan_any import scan_any  # late: machine-written maps never need it
 
         found, state = scan_any(line, state)

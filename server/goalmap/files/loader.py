@@ -10,7 +10,7 @@ import os
 import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from goalmap.core.library import Fault, Folder, Library
 from goalmap.core.naming import COMPONENTS, MAP_NAME
@@ -167,8 +167,7 @@ def map_of(path: str) -> str | None:
         folder = parent
 
 
-@dataclass
-class _Listing:
+class _Listing(NamedTuple):
     """What a folder on disk held when its time stamp was `stamp_ns`."""
 
     stamp_ns: tuple[int, int]
@@ -179,15 +178,15 @@ class _Listing:
     odd: list[str]
 
 
-@dataclass
 class LibraryLoader:
     """Keeps the snapshot of one library up to date, reading again only the folders whose time stamps changed."""
 
-    root: str
-    _listings: dict[str, _Listing] = field(default_factory=dict)
-    _contents: dict[str, tuple[tuple[int, ...], Fault | None]] = field(default_factory=dict)
-    _library: Library | None = None
-    _faults: Mapping[str, Fault] = field(default_factory=dict)
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self._listings: dict[str, _Listing] = {}
+        self._contents: dict[str, tuple[tuple[int, ...], Fault | None]] = {}
+        self._library: Library | None = None
+        self._faults: Mapping[str, Fault] = {}
 
     def load(self) -> Library:
         """Return the current snapshot; the same object as last time where nothing changed."""

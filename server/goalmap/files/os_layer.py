@@ -16,8 +16,7 @@ import os
 import stat
 import sys
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
-class Platform:
+class Platform(NamedTuple):
     """What an operating system offers."""
 
     has_dir_fd: bool  # opens relative to a directory's descriptor; Windows cannot

@@ -1,0 +1,106 @@
+"""Of goals that are plain, nobody scans a line before it is asked for: what is said must be the same as if all were."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from goalmap.core.find import find_problems, find_problems_after
+from goalmap.core.goal_map import GoalMap, parse
+from goalmap.core.items import START, Frame, Item
+from goalmap.core.library import Folder, Library
+from goalmap.core.scan import scan_line
+from goalmap.core.text import split_lines
+from goalmap.core.usage import Usage, names_with, users_of
+
+HERE = Library(
+    "/library",
+    {
+        "components/personas": Folder("components/personas", frozenset({"a.txt", "b.txt", "con.txt"})),
+        "components/protocols": Folder("components/protocols", frozenset({"a.txt", "ü😀.txt"})),
+    },
+)
+
+keys = st.sampled_from(["persona", "protocol", "persna", "title", "x$y", ""])
+texts = st.sampled_from(["a.txt", "A.txt", "b.txt", "con.txt", "ü😀.txt", "", "lost.txt", r"\u0061.txt", "t\tab"])
+goal = st.lists(st.tuples(keys, texts), max_size=4)
+ends = st.sampled_from(["\n", "\r\n", "\n\n", "  \n"])
+
+
+@st.composite
+def written_maps(draw: st.DrawFn) -> str:
+    """Draw a map as machines write it, keys twice and all, and perhaps damage it."""
+    end = draw(ends)
+    colon = draw(st.sampled_from([": ", ":", " :\t"]))
+    blanks = draw(st.sampled_from(["  ", "\t", ""]))
+    goals = draw(st.lists(st.tuples(st.sampled_from("ABC"), goal), max_size=4))
+    written = []
+    for name, members in goals:
+        lines = f",{end}".join(f'{blanks * 2}"{key}"{colon}"{text}"' for key, text in members)
+        written.append(f'{blanks}"{name}"{colon}{{{end}{lines}{end}{blanks}}}')
+    text = f"{{{end}" + f",{end}".join(written) + f"{end}}}{end}"
+    at = draw(st.integers(0, len(text)))
+    return text[:at] + draw(st.sampled_from(["", "", "", '"', "}", ",", "\n", "x", "\\"])) + text[at:]
+
+
+def plain(item: Item) -> tuple[object, ...]:
+    """Return an item with what is comparable of its frames."""
+    return tuple((part.kind, part.key) if isinstance(part, Frame) else part for part in item)
+
+
+def all_looked_into(text: str) -> GoalMap:
+    goal_map = parse(text)
+    _ = goal_map.items
+    return goal_map
+
+
+def test_findings_look_into_no_line_but_those_they_are_about() -> None:
+    goal_map = parse(
+        '{\n  "A": {\n    "persona": "a.txt",\n    "protocol": "lost.txt"\n  },\n'
+        '  "B": {\n    "protocol": "a.txt"\n  }\n}\n'
+    )
+    assert [problem.code for _, problem in find_problems(goal_map, HERE)] == ["component.missing"]
+    assert [line for line, items in enumerate(goal_map.scanned) if items is None] == [2, 6]
+
+
+@settings(max_examples=300)
+@given(written_maps())
+def test_the_items_of_a_line_are_those_of_a_scan_line_by_line(text: str) -> None:
+    goal_map = parse(text)
+    state = START
+    for number, line in enumerate(split_lines(text)):
+        items, state = scan_line(line, state)
+        assert [plain(item) for item in goal_map.items_at(number)] == [plain(item) for item in items]
+
+
+@settings(max_examples=300)
+@given(written_maps())
+def test_what_is_said_does_not_depend_on_who_asked_before(text: str) -> None:
+    fresh, looked_into = parse(text), all_looked_into(text)
+    assert list(find_problems(fresh, HERE)) == list(find_problems(looked_into, HERE))
+    assert fresh.outline.duplicates == looked_into.outline.duplicates
+    assert Usage(parse(text)).by_slot == Usage(looked_into).by_slot
+    assert names_with(parse(text), "a") == names_with(looked_into, "a")
+    assert users_of(parse(text), HERE, "components/personas/a.txt") == users_of(
+        looked_into, HERE, "components/personas/a.txt"
+    )
+    assert parse(text).goals_with("protocol") == looked_into.goals_with("protocol")
+    assert parse(text).goals == looked_into.goals
+
+
+@settings(max_examples=300)
+@given(written_maps(), st.data())
+def test_nor_does_what_is_said_after_edits(text: str, data: st.DataObject) -> None:
+    goal_map = parse(text)
+    problems, usage = find_problems(goal_map, HERE), Usage(goal_map)
+    for _ in range(3):
+        line = data.draw(st.integers(0, len(goal_map.lines) - 1))
+        old = goal_map.lines[line]
+        column = data.draw(st.integers(0, len(old.rstrip("\r\n"))))
+        new = old[:column] + data.draw(st.sampled_from(["a", '"', "}", "{", ",", ""])) + old[column:]
+        goal_map, change = goal_map.replace_lines(line, line + 1, [new])
+        problems = find_problems_after(problems, goal_map, change, HERE)
+        usage = usage if usage.follow(goal_map, change) else Usage(goal_map)
+        again = all_looked_into(goal_map.text)
+        assert list(problems) == list(find_problems(again, HERE))
+        assert usage.by_slot == Usage(again).by_slot
