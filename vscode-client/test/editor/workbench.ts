@@ -168,7 +168,10 @@ export class Workbench {
     const editors = await this.page.locator('.part.editor').boundingBox();
     assert.ok(editors, 'no editors are shown');
     const { x, y, width, height } = editors;
-    await this.page.screenshot({ path: file, clip: top ? { x: x - 20, y: 0, width: width + 20, height: y + height } : editors });
+    await this.page.screenshot({
+      path: file,
+      clip: top ? { x: x - 20, y: 0, width: width + 20, height: y + height } : editors,
+    });
   }
 
   /** Keep what tells why a session failed. */
