@@ -154,6 +154,10 @@ class Folder:
     def replace(self, name: str, target: Folder, new_name: str) -> None:
         """Give the file `name` the name `new_name` in `target`, in the place of what may be there."""
         _patiently(lambda: os.replace(self._at(name), target._at(new_name), src_dir_fd=self._fd, dst_dir_fd=target._fd))
+        if target is not self:
+            # A power cut may leave half of a rename between folders: two links to one file, and for those rename(2)
+            # does nothing, and says that it did.
+            self.unlink(name)
 
     def move_new(self, name: str, new_name: str) -> bool:
         """Give the file `name` the name `new_name`, never over what is there; False where that name is taken."""

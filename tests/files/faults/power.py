@@ -309,19 +309,22 @@ def disk_with(at_start: Disk, effects: list[Effect]) -> Disk:
     return disk
 
 
-def write_disk(disk: Disk, number: int, path: Path) -> None:
-    """Make the disk real at `path`."""
-    node = disk[number]
+def write_disk(disk: Disk, number: int, path: Path, written: dict[int, Path] | None = None) -> None:
+    """Make the disk real at `path`. A file of two names, as half a rename leaves it, is one file with two links."""
+    node, written = disk[number], {} if written is None else written
     if node.kind == "folder":
         path.mkdir()
         for name, child in node.names.items():
-            write_disk(disk, child, path / name)
+            write_disk(disk, child, path / name, written)
         path.chmod(node.mode)
+    elif number in written:
+        os.link(written[number], path)
     elif node.kind == "link":
         path.symlink_to(node.data.decode())
     else:
         path.write_bytes(node.data)
         path.chmod(node.mode)
+        written[number] = path
 
 
 def fingerprint(disk: Disk, number: int) -> tuple[object, ...]:
