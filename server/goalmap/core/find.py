@@ -29,10 +29,7 @@ def find_problems_after(before: Problems, goal_map: GoalMap, change: Change, lib
     """Return the findings after an edit, given those before it, at the cost of the goals that it touched."""
     if not change.outline_kept:
         return find_problems(goal_map, library)
-    first, end = change.first, change.end
-    for number in goal_map.outline.between(first, end - 1):
-        entry = goal_map.outline.entries[number]
-        first, end = min(first, entry.open_line), max(end, entry.close_line + 1)
+    first, end = _whole_goals(goal_map, change.first, change.end)
     local = dict(before.local)
     for line in range(first, end):
         local.pop(line, None)
@@ -41,6 +38,23 @@ def find_problems_after(before: Problems, goal_map: GoalMap, change: Change, lib
     after.edited.append((first, end))
     after.edited.extend((line, line + 1) for line in {*before.wide, *after.wide})
     return after
+
+
+def _whole_goals(goal_map: GoalMap, first: int, end: int) -> tuple[int, int]:
+    """Return a stretch of lines that holds another, and every goal on it as a whole, its key included."""
+    outline = goal_map.outline
+    while True:
+        numbers = outline.between(first, end - 1)
+        entries = outline.entries[numbers.start : numbers.stop + 1]
+        if len(entries) > len(numbers) and entries[-1].key_span.line >= end:
+            entries.pop()  # the goal after these, whose key does not stand on their lines
+        wider = (
+            min([first, *(entry.key_span.line for entry in entries)]),
+            max([end, *(entry.close_line + 1 for entry in entries)]),
+        )
+        if wider == (first, end):
+            return wider
+        first, end = wider
 
 
 def _wide(goal_map: GoalMap) -> ByLine:
@@ -100,11 +114,10 @@ class _Finder:
     def outside_goals(self, first: int, end: int) -> None:
         """Syntax errors anywhere, and members of categories that are neither goals nor texts about them."""
         categories = self.goal_map.outline.categories
-        for line, items in enumerate(self.goal_map.scanned[first:end], first):
-            if not isinstance(items, tuple) or (
-                len(items) == 1 and items[0][0] == PAIR and items[0][4] not in categories
-            ):
-                continue  # lines of goals, most of them
+        for line in range(first, end):
+            items = self.goal_map.items_at(line)
+            if len(items) == 1 and items[0][0] == PAIR and items[0][4] not in categories:
+                continue  # a line of a goal
             errors = 0
             for item in items:
                 tag = item[0]

@@ -17,6 +17,8 @@ from goalmap.core.naming import TEMPLATE_SLOT
 from goalmap.core.outline import Entry, GoalPath, Outline, find_outline, path_of
 from goalmap.core.text import Span, split_lines
 
+_STRETCH: Final = 512
+
 # What belongs to a map is found here, although where its goals stand is worked out in a module of its own.
 __all__ = [
     "DESCRIPTION",
@@ -160,13 +162,22 @@ class GoalMap:
         return numbers, *scan.pairs_of([lines[line] for line in numbers])
 
     def lines_with(self, text: str) -> list[int]:
-        """Return the lines that may hold the string `text`, as a key or a value, in order."""
-        quoted, lines = f'"{text}"', self.lines
-        return [
-            line
-            for line, items in enumerate(self.scanned)
-            if (any(text in item for item in items) if isinstance(items, tuple) else quoted in lines[line])
-        ]
+        """Return the lines that may hold a string `text`, as a key or a value, in order."""
+        # Not line by line but through joined stretches: few of them hold it. A string that is being typed has no end.
+        begin, lines = f'"{text}', self.lines
+        found = []
+        for first in range(0, len(lines), _STRETCH):
+            stretch = "".join(lines[first : first + _STRETCH])
+            if begin in stretch or "\\" in stretch:
+                found += [
+                    line for line in range(first, min(first + _STRETCH, len(lines))) if self._may_hold(line, text)
+                ]
+        return found
+
+    def _may_hold(self, line: int, text: str) -> bool:
+        if "\\" in self.lines[line]:
+            return any(text in item for item in self.items_at(line))
+        return f'"{text}' in self.lines[line]
 
     @cached_property
     def outline(self) -> Outline:
@@ -372,8 +383,6 @@ def _same_structure(old: list[Items], new: list[Items]) -> bool:
                 return False
             if tag in (OPEN, CLOSE) and one is not other:
                 return False
-            if tag == KEY and (one[3] != other[3] or one[4] is not other[4]):
-                return False
-            if tag == PAIR and (one[3] != other[3] or one[4] is not other[4]):
-                return False
+            if tag in (KEY, PAIR) and one[1:5] != other[1:5]:
+                return False  # another key, or one elsewhere on its line
     return True

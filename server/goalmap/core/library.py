@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from goalmap.core.naming import COMPONENTS, DEVICE_STARTS, folder_of, same_for_some_systems
+
+if TYPE_CHECKING:
+    from goalmap.core.near_names import NearNames
 
 FaultKind: TypeAlias = Literal["empty", "unreadable", "outside"]
 
@@ -29,6 +32,18 @@ class Folder:
     def ordered(self) -> tuple[str, ...]:
         """Its files, sorted."""
         return tuple(sorted(self.files))
+
+    @cached_property
+    def near(self) -> NearNames:
+        """An index of its files by what they are like."""
+        from goalmap.core.near_names import NearNames
+
+        return NearNames(self.ordered)
+
+    @cached_property
+    def searchable(self) -> tuple[tuple[str, str], ...]:
+        """Its files in order, each behind what is compared with what somebody types."""
+        return tuple((file.casefold(), file) for file in self.ordered)
 
     @cached_property
     def plain(self) -> frozenset[str]:

@@ -101,8 +101,6 @@ def _find_candidates(
     line = -1
     while (line := line + 1) < len(scanned):
         found = scanned[line]
-        if found is None:
-            continue
         if isinstance(found, Frame) and found.parent in categories:
             close_line = line + found.members + 1
             if _is_untouched(scanned, found, line, close_line):

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from goalmap.core.goal_map import Reference
-from goalmap.core.library import Library, near_names
+from goalmap.core.library import Library
 from goalmap.core.text import Span
 
 Severity: TypeAlias = Literal["error", "warning", "information", "hint", "off"]
@@ -100,4 +100,4 @@ def near_files(problem: Problem, library: Library, *, limit: int = 3) -> list[st
     if problem.reference is None or not problem.reference.file:
         return []
     folder = library.folders.get(library.folder(problem.reference.slot))
-    return near_names(problem.reference.file, folder.ordered, limit=limit) if folder else []
+    return folder.near.of(problem.reference.file, limit=limit) if folder else []

@@ -38,10 +38,9 @@ if TYPE_CHECKING:
 
 _SEVERITY_NUMBERS: Final = {"error": 1, "warning": 2, "information": 3, "hint": 4}
 _UNNECESSARY: Final = 1
-# Near names cost a search through a folder each: for as many findings as a person looks at, and as take no time (each
-# file name takes a third of a microsecond). The quick fixes offer them for every finding.
+# Near names cost a search each, and an index of the folder first: they follow when there is time, for as many findings
+# as a person looks at. The quick fixes offer them for every finding.
 _MAX_NEAR: Final = 20
-_MAX_COMPARED: Final = 10_000
 _QUIET_S: Final = 0.2
 # A few ms where a file takes longest to open.
 _FILES_AT_ONCE: Final = 25
@@ -185,6 +184,7 @@ class Publisher:
             maximum = settings.prompt.max_tokens
             late += inspection.over_budget_findings(library.goal_map.goals, library.library, read, maximum)
         around.late = late
+        self._find_near(library)
         templates: dict[str, list[inspection.Finding]] = {}
         if library.usage.has_templates:
             templated = library.goal_map.goals_with(TEMPLATE_SLOT)
@@ -199,6 +199,17 @@ class Publisher:
         open_and_stale = any(library.full(path) in session.documents for path in stale)
         if self.client_pulls and (open_and_stale or self.items_of(library, library.map_path) != map_items):
             self.refresh()
+
+    def _find_near(self, library: OpenLibrary) -> None:
+        """Work out which names may have been meant where the first components are missing."""
+        texts, files = self._maps.setdefault(library.map_path, _MapTexts()), library.library
+        known = texts.near if texts.near_in is files else {}
+        missing = [(span.line, found) for span, found in library.problems if found.code == "component.missing"]
+        first = missing[:_MAX_NEAR] if self._shows_related else []
+        near = {found.target: known.get(found.target) or near_files(found, files) for _, found in first}
+        news = {path for path in {**texts.near, **near} if texts.near.get(path, []) != near.get(path, [])}
+        texts.again |= {line for line, found in missing if found.target in news}
+        texts.near, texts.near_in = near, files
 
     def refresh(self) -> None:
         """Ask a client that pulls to pull again."""
@@ -223,25 +234,20 @@ class Publisher:
 
     def _map_texts(self, library: OpenLibrary) -> list[bytes]:
         known = self._maps.setdefault(library.map_path, _MapTexts())
-        near = _Near(library) if self._shows_related else None
         lines = library.goal_map.lines
         for line in known.stale(library.problems, self.session.settings):
             found = library.problems.at(line)
-            texts = [
-                self._one(library, lines, Span(line, problem.start, problem.end), problem, near) for problem in found
-            ]
+            texts = [self._one(library, lines, Span(line, problem.start, problem.end), problem) for problem in found]
             known.put(line, texts[0] if len(texts) == 1 else b",".join(filter(None, texts)))
         return known.texts
 
-    def _one(
-        self, library: OpenLibrary, lines: list[str], span: Span, problem: Problem, near: _Near | None = None
-    ) -> bytes:
+    def _one(self, library: OpenLibrary, lines: list[str], span: Span, problem: Problem) -> bytes:
         """Return one Diagnostic as JSON; empty where a setting turns it off."""
         severity = self.session.settings.severities[problem.code]
         if severity == "off" or (self.session.syntax_is_shown_elsewhere and problem.code in SYNTAX_CODES):
             return b""
         range_ = Positions(lines, self.session.encoding).json_range(span)
-        related = self._related(library, problem, near) if near is not None or problem.related is not None else None
+        related = self._related(library, problem)
         shown = f',"relatedInformation":{to_json(related)}' if related else ""
         text = f'{{"range":{range_},{_about(problem.code, severity)},"message":{json_string(problem.message)}{shown}}}'
         return text.encode("ascii")
@@ -250,29 +256,29 @@ class Publisher:
     def _shows_related(self) -> bool:
         return bool(self.session.server.client_capability("textDocument.publishDiagnostics.relatedInformation"))
 
-    def _related(self, library: OpenLibrary, problem: Problem, near: _Near | None) -> list[dict[str, Any]]:
-        if not self._shows_related:
+    def _related(self, library: OpenLibrary, problem: Problem) -> list[dict[str, Any]]:
+        near = self._maps[library.map_path].near.get(problem.target) if library.map_path in self._maps else None
+        if (problem.related is None and not near) or not self._shows_related:
             return []
         if problem.related is not None:
             span, message = problem.related
             range_ = self.session.map_positions(library).range(span)
             return [{"location": {"uri": library.map_uri, "range": range_}, "message": message}]
-        if near is None or problem.code != "component.missing" or problem.reference is None:
-            return []
-        folder = library.library.folder(problem.reference.slot)
+        folder = library.library.folder(problem.reference.slot) if problem.reference else ""
         return [
             {
                 "location": {"uri": library.uri(f"{folder}/{file}"), "range": START_OF_FILE},
                 "message": f"Did you mean {file}?",
             }
-            for file in near.names(problem)
+            for file in near or ()
         ]
 
 
 class _MapTexts:
     """The findings of a map as JSON, line by line: an edit makes only those anew that it touched.
 
-    `texts` are those of the lines that have findings to show, in order.
+    `texts` are those of the lines that have findings to show, in order. `near` are the names that may have been meant,
+    by the path that is missing, as far as known; lines about which that says something new are to be made `again`.
     """
 
     def __init__(self) -> None:
@@ -281,13 +287,17 @@ class _MapTexts:
         self._edited: list[tuple[int, int]] | None = None
         self._seen = 0
         self._settings: Settings | None = None
+        self.near: dict[str | None, list[str]] = {}
+        self.near_in: Library | None = None
+        self.again: set[int] = set()
 
     def stale(self, problems: Problems, settings: Settings) -> Iterable[int]:
         """Return the lines that must be `put` now, in order where all must be."""
         edited, seen = problems.edited, self._seen
+        again, self.again = self.again, set()
         self._seen = len(edited)
         if edited is self._edited and settings is self._settings:
-            return [line for first, end in edited[seen:] for line in range(first, end)]
+            return sorted(again | {line for first, end in edited[seen:] for line in range(first, end)})
         self._edited, self._settings = edited, settings
         self.texts.clear()
         self._lines.clear()
@@ -371,21 +381,6 @@ class _Around:
     def paths(self) -> set[str]:
         """Return the files about which something was told."""
         return {*self._templates, *self._told}
-
-
-class _Near:
-    """Near names for as many findings as there is time for at once."""
-
-    def __init__(self, library: OpenLibrary) -> None:
-        self._library = library.library
-        self._left = _MAX_NEAR
-        self._left_to_compare = _MAX_COMPARED
-
-    def names(self, problem: Problem) -> list[str]:
-        folder = self._library.folders.get(self._library.folder(problem.reference.slot)) if problem.reference else None
-        self._left -= 1
-        self._left_to_compare -= len(folder.files) if folder else 0
-        return near_files(problem, self._library) if self._left >= 0 and self._left_to_compare >= 0 else []
 
 
 @cache
