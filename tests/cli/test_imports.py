@@ -25,6 +25,7 @@ OURS = {
     "goalmap.core.goal_map",
     "goalmap.core.library",
     "goalmap.core.naming",
+    "goalmap.core.near_names",
     "goalmap.core.problems",
     "goalmap.core.items",
     "goalmap.core.outline",
