@@ -24,7 +24,6 @@ from goalmap.core.text import Encoding, split_lines
 from goalmap.core.usage import Usage, users_of
 from goalmap.files import loader as disk
 from goalmap.files import recovery
-from goalmap.files.recovery import Pending
 from goalmap.inspection import Finding, read_map
 from goalmap.lsp.convert import Positions, to_path, to_uri
 from goalmap.lsp.documents import Document
@@ -385,7 +384,7 @@ class Session(Hooks):
         """Return `read` for one library."""
         return lambda path: self.read(library, path)
 
-    def pending(self, library: OpenLibrary) -> list[Pending]:
+    def pending(self, library: OpenLibrary) -> list[recovery.Pending]:
         """Return the generations of a library that were interrupted and wait to be finished."""
         return recovery.pending(library.root)
 
