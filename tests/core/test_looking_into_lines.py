@@ -12,6 +12,7 @@ from goalmap.core.library import Folder, Library
 from goalmap.core.scan import scan_line
 from goalmap.core.text import split_lines
 from goalmap.core.usage import Usage, names_with, users_of
+from support.typed import type_somewhere
 
 HERE = Library(
     "/library",
@@ -94,11 +95,7 @@ def test_nor_does_what_is_said_after_edits(text: str, data: st.DataObject) -> No
     goal_map = parse(text)
     problems, usage = find_problems(goal_map, HERE), Usage(goal_map)
     for _ in range(3):
-        line = data.draw(st.integers(0, len(goal_map.lines) - 1))
-        old = goal_map.lines[line]
-        column = data.draw(st.integers(0, len(old.rstrip("\r\n"))))
-        new = old[:column] + data.draw(st.sampled_from(["a", '"', "}", "{", ",", ""])) + old[column:]
-        goal_map, change = goal_map.replace_lines(line, line + 1, [new])
+        goal_map, change = type_somewhere(goal_map, data)
         problems = find_problems_after(problems, goal_map, change, HERE)
         usage = usage if usage.follow(goal_map, change) else Usage(goal_map)
         again = all_looked_into(goal_map.text)

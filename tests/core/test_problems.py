@@ -14,6 +14,7 @@ from goalmap.core.goal_map import parse
 from goalmap.core.library import Fault, Folder, Library
 from goalmap.core.problems import near_files
 from goalmap.core.text import split_lines
+from support.typed import type_somewhere
 
 
 def library(*paths: str, faults: dict[str, Fault] | None = None) -> Library:
@@ -110,10 +111,6 @@ def test_findings_after_an_edit_are_those_of_the_edited_map(value: Any, indent: 
     goal_map = parse(json.dumps(value, indent=indent))
     problems = find_problems(goal_map, HERE)
     for _ in range(3):
-        line = data.draw(st.integers(0, len(goal_map.lines) - 1))
-        text = goal_map.lines[line]
-        column = data.draw(st.integers(0, len(text.rstrip("\n"))))
-        new = text[:column] + data.draw(st.sampled_from(["a", '"', "}", "{", ",", ""])) + text[column:]
-        goal_map, change = goal_map.replace_lines(line, line + 1, [new])
+        goal_map, change = type_somewhere(goal_map, data)
         problems = find_problems_after(problems, goal_map, change, HERE)
         assert list(problems) == list(find_problems(parse(goal_map.text), HERE))
