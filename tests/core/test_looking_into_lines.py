@@ -55,13 +55,13 @@ def all_looked_into(text: str) -> GoalMap:
     return goal_map
 
 
-def test_findings_look_into_no_line_but_those_they_are_about() -> None:
+def test_findings_look_into_no_line_of_a_plain_goal() -> None:
     goal_map = parse(
         '{\n  "A": {\n    "persona": "a.txt",\n    "protocol": "lost.txt"\n  },\n'
         '  "B": {\n    "protocol": "a.txt"\n  }\n}\n'
     )
     assert [problem.code for _, problem in find_problems(goal_map, HERE)] == ["component.missing"]
-    assert [line for line, items in enumerate(goal_map.scanned) if items is None] == [2, 6]
+    assert [line for line, items in enumerate(goal_map.scanned) if items is None] == [2, 3, 6]
 
 
 @settings(max_examples=300)

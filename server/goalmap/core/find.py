@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from itertools import compress
+from operator import contains, not_
 from typing import Final
 
 from goalmap.core.goal_map import Change, Entry, GoalMap, Reference, is_slot, path_of
@@ -88,7 +89,7 @@ class _Finder:
         self._found.setdefault(line, []).append(problem)
 
     def find(self, first: int, end: int) -> None:
-        goal_map, outline = self.goal_map, self.goal_map.outline
+        outline = self.goal_map.outline
         flat = self.flat_goals(first, end)
         before = first
         for number in outline.between(first, end - 1):
@@ -101,8 +102,8 @@ class _Finder:
             if entry.frame in outline.shadowed:
                 continue
             if suspects is not None:
-                for line in suspects:
-                    self.pair(line, goal_map.items_at(line)[0], entry.frame)
+                for line, key, file in suspects:
+                    self.plain_pair(line, key, file, entry.frame)
             elif not self.is_fine(entry):
                 self.goal(entry)
         self.outside_goals(before, end)
@@ -147,39 +148,56 @@ class _Finder:
         self.add(line, Problem("map.structure", item[1], item[2], message))
 
     # -- goals that need no look at each line ------------------------------------------------------------------------
-    def flat_goals(self, first: int, end: int) -> dict[int, Sequence[int]]:
-        """Return by number the goals of which nobody has asked for a line, with the lines whose files are not there.
+    def flat_goals(self, first: int, end: int) -> dict[int, tuple[tuple[int, str, str], ...]]:
+        """Return by number the goals of which nobody has asked for a line, with those of their lines that are suspect.
 
-        Each of their lines is a key and a name, and no other goal is on them. Goals that name a key twice, or nothing,
-        are left to a closer look.
+        Of a suspect line, whose file is not there or not well, it gives the key and the file, too.
+
+        Each line of such a goal is a key and a name, and no other goal is on it. Goals that name a key twice, or
+        nothing, are left to a closer look.
         """
         outline, scanned = self.goal_map.outline, self.goal_map.scanned
         lines, keys, files = self.goal_map.pairs(first, end)
-        flat: dict[int, Sequence[int]] = {}
+        if not lines:
+            return {}
+        flat: dict[int, tuple[tuple[int, str, str], ...]] = {}
         orders: dict[tuple[str, ...], bool] = {}
         at = 0
+        lines.append(end)  # of no goal
         for number in outline.between(first, end - 1):
-            entry = outline.entries[number]
-            if scanned[entry.open_line] is entry.frame is scanned[entry.close_line]:
-                after = at + entry.frame.members
-                last = entry.open_line + entry.frame.members
-                if after <= len(lines) and lines[after - 1] == last == entry.close_line - 1:
+            frame, _, open_line, _, close_line, _ = outline.entries[number]
+            after = at + frame.members
+            # So many lines from its first one to its last one: they are all of its lines, and nobody asked for one.
+            if lines[at] == open_line + 1 and after < len(lines) and lines[after - 1] == close_line - 1 > open_line:
+                if scanned[open_line] is frame is scanned[close_line]:
                     order = tuple(keys[at:after])  # most goals have the same keys
                     if order not in orders:
                         orders[order] = len(set(order)) == len(order) and any(map(is_slot, order))
                     if orders[order]:
                         flat[number] = ()
-                    at = after
-                    continue
-            while at < len(lines) and lines[at] < entry.close_line:
-                at += 1
-        fine = self._fine
-        for line, key, file in zip(lines, keys, files, strict=True):
-            if file not in fine[key]:
-                number = bisect_right(outline.open_lines, line) - 1
-                if number in flat:
-                    flat[number] = (*flat[number], line)
+                at = after
+            else:
+                while lines[at] < close_line:
+                    at += 1
+        lines.pop()
+        # Not one by one: this is done for each name in the map.
+        is_fine = map(contains, map(self._fine.__getitem__, keys), files)
+        for suspect in compress(zip(lines, keys, files, strict=True), map(not_, is_fine)):
+            number = bisect_right(outline.open_lines, suspect[0]) - 1
+            if number in flat:
+                flat[number] = (*flat[number], suspect)
         return flat
+
+    def plain_pair(self, line: int, key: str, file: str, frame: Frame) -> None:
+        """Check a line that nobody has asked for: without escapes, its key and its file are all that is on it."""
+        text = self.goal_map.lines[line]
+        slot = self.slots[key]
+        if slot.unsafe or slot.unknown:
+            start = text.index('"') + 1
+            self.slot_key(line, start, start + len(key), slot)
+        if slot.unsafe is None:
+            end = text.rindex('"')
+            self.reference(line, end - len(file), end, file, (frame, key, None))
 
     # -- in a goal ---------------------------------------------------------------------------------------------------
     def is_fine(self, entry: Entry) -> bool:
@@ -224,7 +242,7 @@ class _Finder:
                 elif tag == KEY and item[4] is frame:
                     keys.append(item[3])
                     if is_slot(item[3]):
-                        self.slot_key(line, item, self.slots.get(item[3]) or self.slot(item[3]))
+                        self.slot_key(line, item[1], item[2], self.slots.get(item[3]) or self.slot(item[3]))
                 elif tag == STRING:
                     lists = lists or item[4] is not frame
                     references += self.string(line, item, frame)
@@ -245,7 +263,7 @@ class _Finder:
         if value not in slot.fine:
             if item[4] is not frame or not is_slot(key):
                 return 0
-            self.slot_key(line, item, slot)
+            self.slot_key(line, item[1], item[2], slot)
             if slot.unsafe is None:
                 self.reference(line, item[5], item[6], value, (frame, key, None))
         return 1
@@ -270,11 +288,11 @@ class _Finder:
         self.slots[slot] = SlotFiles(files, unknown, unsafe, path, folder)
         return self.slots[slot]
 
-    def slot_key(self, line: int, item: Item, slot: SlotFiles) -> None:
+    def slot_key(self, line: int, start: int, end: int, slot: SlotFiles) -> None:
         if slot.unsafe:
-            self.add(line, Problem("reference.unsafe", item[1], item[2], slot.unsafe))
+            self.add(line, Problem("reference.unsafe", start, end, slot.unsafe))
         elif slot.unknown:
-            self.add(line, Problem("slot.unknown", item[1], item[2], slot.unknown, target=slot.path))
+            self.add(line, Problem("slot.unknown", start, end, slot.unknown, target=slot.path))
 
     def string(self, line: int, item: Item, frame: Frame) -> int:
         """Check a string that is not a PAIR; return how many references it is."""

@@ -123,7 +123,7 @@ class Change(NamedTuple):
 class GoalMap:
     """A reading of a map, good until `replace_lines` makes the next one of it. Compare by identity."""
 
-    def __init__(self, lines: list[str], scanned: list[Scanned], states: list[State], end: State) -> None:
+    def __init__(self, lines: list[str], scanned: list[Scanned], states: list[State | Frame], end: State) -> None:
         """Use `parse`; the arguments are parallel lists: lines, what they hold, and the state before each."""
         self.lines = lines
         self.scanned = scanned
@@ -140,7 +140,7 @@ class GoalMap:
         """Return the items of one line."""
         items = self.scanned[line]
         if not isinstance(items, tuple):
-            items = self.scanned[line] = scan.scan_further(self.lines[line], items, self._states[line])
+            items = self.scanned[line] = scan.scan_further(self.lines[line], items, self._state_before(line))
         return items
 
     @property
@@ -310,7 +310,10 @@ class GoalMap:
 
     def state_at(self, line: int, column: int) -> State:
         """Return what stands open before `column` of `line`, and what may come next there."""
-        return scan.scan_line(self.lines[line][:column], self._states[line])[1]
+        return scan.scan_line(self.lines[line][:column], self._state_before(line))[1]
+
+    def _state_before(self, line: int) -> State:
+        return scan.state_before(line, self.lines, self._states)
 
     def snapshot(self) -> GoalMap:
         """Return a reading of the same text that no edit will spend."""
@@ -327,17 +330,19 @@ class GoalMap:
         lines, items, states = self.lines, self.scanned, self._states
         if end - first == len(lines):
             return parse_lines(new_lines), Change(0, end, len(new_lines), outline_kept=False, old_items=[])
-        state = states[first] if first < len(states) else self._end
+        state = self._state_before(first) if first < len(states) else self._end
         fresh_items: list[Items] = []
-        fresh_states: list[State] = []
+        fresh_states: list[State | Frame] = []
         shapes: scan.Shapes = {}
         state = scan.scan_lines(new_lines, state, fresh_items, fresh_states, shapes)
         old_end = end
-        while old_end < len(states) and states[old_end] != state:
+        while old_end < len(states) and self._state_before(old_end) != state:
             state = scan.scan_lines((lines[old_end],), state, fresh_items, fresh_states, shapes)
             old_end += 1
         old_items = [self.items_at(line) for line in range(first, min(old_end, len(lines)))]
         document_end = self._end if old_end < len(states) else state
+        if old_end < len(states):
+            states[old_end] = state  # said outright: it may have stood in the lines that are replaced
         lines[first:end] = new_lines
         items[first:old_end] = fresh_items
         states[first:old_end] = fresh_states

@@ -50,16 +50,28 @@ class Frame:
 
     __slots__ = ("key", "kind", "members", "other", "parent", "state_after", "state_first", "state_key")
 
+    other: Frame | None
+    state_after: State
+    state_first: State
+    state_key: State
+
     def __init__(self, parent: Frame | None, kind: str, key: str | int | None, members: int = 0) -> None:
         self.parent = parent
         self.kind = kind
         self.key = key
         self.members = members
+
+    def __getattr__(self, name: str) -> Any:
+        """Make what most frames are never asked for."""
+        if name not in Frame.__slots__:
+            raise AttributeError(name)
+        kind, parent = self.kind, self.parent
         # The nearest one around it that the other closing bracket would end.
-        self.other: Frame | None = parent and (parent.other if parent.kind == kind else parent if parent.kind else None)
-        self.state_first: State = (self, FIRST_KEY if kind == "{" else FIRST_ELEMENT, None if kind == "{" else 0)
-        self.state_key: State = (self, NEXT_KEY, None)
-        self.state_after: State = (self, AFTER_MEMBER, None)
+        self.other = parent and (parent.other if parent.kind == kind else parent if parent.kind else None)
+        self.state_first = (self, FIRST_KEY if kind == "{" else FIRST_ELEMENT, None if kind == "{" else 0)
+        self.state_key = (self, NEXT_KEY, None)
+        self.state_after = (self, AFTER_MEMBER, None)
+        return getattr(self, name)
 
 
 # What a scan of a whole document says of a line. Of an object with a line for each member, all of them strings without

@@ -13,16 +13,14 @@ COMPONENTS = "components"
 MAP_NAME = "goal_map.json"
 TEMPLATE_SLOT = "template"
 
-_SLUG_BREAK = re.compile(r"[^a-z0-9]+")
 _SLUG_LENGTH = 80
 # Reserved by Windows in every folder, with any extension (Microsoft, "Naming Files, Paths, and Namespaces").
-_RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(?:\..*)?\Z", re.IGNORECASE)
+_PORTS = [f"{port}{number}" for port in ("com", "lpt") for number in "0123456789¹²³"]
+_DEVICES = frozenset(["con", "prn", "aux", "nul", "conin$", "conout$", *_PORTS])
 # What all of them begin with.
-DEVICE_STARTS = frozenset({"con", "prn", "aux", "nul", "com", "lpt"})
-_DRIVE = re.compile(r"[A-Za-z]:")
+DEVICE_STARTS = frozenset(name[:3] for name in _DEVICES)
 _LONGEST_NAME_BYTES = 255
-# Most names are like this, and then there is nothing more to check.
-_PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_ -]*\.[A-Za-z0-9_-]{2,12}\Z")
+_PLAIN_LENGTH = 100
 _BLANKS = " \t"
 
 
@@ -47,7 +45,7 @@ def folder_of(slot: str, exists: Container[str] = ()) -> str:
 
 def slug(name: str) -> str:
     """Return `name` lower-cased, each run of characters outside `[a-z0-9]` as one `_`, at most 80 characters."""
-    return _SLUG_BREAK.sub("_", name.lower())[:_SLUG_LENGTH]
+    return re.sub(r"[^a-z0-9]+", "_", name.lower())[:_SLUG_LENGTH]
 
 
 def autogen_file(slot: str, goal_name: str, is_taken: Callable[[str], bool]) -> str:
@@ -69,9 +67,9 @@ def unsafe_reason(file: str) -> str | None:
     The rules are those of the strictest system that the library may be opened on, so that a library which is fine here
     is fine everywhere.
     """
-    if _PLAIN.match(file):
-        return "is a device name on Windows" if _RESERVED.match(file) else None
-    if file.startswith(("/", "\\")) or _DRIVE.match(file):
+    if _is_plain(file):
+        return "is a device name on Windows" if _is_device(file) else None
+    if file.startswith(("/", "\\")) or (file[1:2] == ":" and file[0].isascii() and file[0].isalpha()):
         return "is an absolute path"
     if "\0" in file:
         return "has a NUL character"
@@ -82,6 +80,16 @@ def unsafe_reason(file: str) -> str | None:
         if reason:
             return reason
     return None
+
+
+def _is_plain(file: str) -> bool:
+    """Whether a name is like most: letters, digits, `_`, `-` and one dot. Then there is hardly more to check."""
+    letters = file.replace("_", "x").replace("-", "x").replace(".", "x", 1)
+    return letters.isalnum() and file.isascii() and file[-1] != "." and len(file) <= _PLAIN_LENGTH
+
+
+def _is_device(name: str) -> bool:
+    return name.partition(".")[0].lower() in _DEVICES
 
 
 def _unsafe_part(part: str) -> str | None:
@@ -95,7 +103,7 @@ def _unsafe_part(part: str) -> str | None:
         return 'has a character that Windows refuses: one of < > : " | ? *'
     if part[-1] in " ." or part[0] in _BLANKS:
         return "begins or ends with a blank or a dot, which Windows drops"
-    if _RESERVED.match(part):
+    if _is_device(part):
         return "is a device name on Windows"
     if len(part.encode("utf-8", "surrogatepass")) > _LONGEST_NAME_BYTES:
         return f"is longer than {_LONGEST_NAME_BYTES} bytes"

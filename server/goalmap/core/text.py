@@ -16,7 +16,7 @@ Encoding: TypeAlias = Literal["utf-8", "utf-16", "utf-32"]
 
 # Characters at which str.splitlines breaks a line and the Language Server Protocol does not.
 _NOT_LINE_ENDS = "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
-_LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
+_LINE = r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+"
 
 _FIRST_ASTRAL = 0x10000
 _FIRST_TWO_BYTES = 0x80
@@ -41,7 +41,7 @@ def split_lines(text: str) -> list[str]:
     There is always at least one line, and a text that ends with a line end has an empty last one.
     """
     if any(character in text for character in _NOT_LINE_ENDS):
-        lines = _LINE.findall(text)
+        lines = re.findall(_LINE, text)
     else:
         lines = text.splitlines(keepends=True)
     if not lines or lines[-1][-1] in "\r\n":
