@@ -149,7 +149,7 @@ class _Finder:
 
     # -- goals that need no look at each line ------------------------------------------------------------------------
     def flat_goals(self, first: int, end: int) -> dict[int, tuple[tuple[int, str, str], ...]]:
-        """Return by number the goals of which nobody has asked for a line, with those of their lines that are suspect.
+        """Return by number the goals that the scan passed over, with those of their lines that are suspect.
 
         Of a suspect line, whose file is not there or not well, it gives the key and the file, too.
 
@@ -167,7 +167,7 @@ class _Finder:
         for number in outline.between(first, end - 1):
             frame, _, open_line, _, close_line, _ = outline.entries[number]
             after = at + frame.members
-            # So many lines from its first one to its last one: they are all of its lines, and nobody asked for one.
+            # So many lines from its first one to its last one: these are all of its lines.
             if lines[at] == open_line + 1 and after < len(lines) and lines[after - 1] == close_line - 1 > open_line:
                 if scanned[open_line] is frame is scanned[close_line]:
                     order = tuple(keys[at:after])  # most goals have the same keys
@@ -189,7 +189,7 @@ class _Finder:
         return flat
 
     def plain_pair(self, line: int, key: str, file: str, frame: Frame) -> None:
-        """Check a line that nobody has asked for: without escapes, its key and its file are all that is on it."""
+        """Check a line that the scan passed over: its key and its file are all that is on it, without escapes."""
         text = self.goal_map.lines[line]
         slot = self.slots[key]
         if slot.unsafe or slot.unknown:

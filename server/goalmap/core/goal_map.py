@@ -139,23 +139,24 @@ class GoalMap:
     def items_at(self, line: int) -> Items:
         """Return the items of one line."""
         items = self.scanned[line]
-        if not isinstance(items, tuple):
-            items = self.scanned[line] = scan.scan_further(self.lines[line], items, self._state_before(line))
-        return items
+        if isinstance(items, tuple):
+            return items
+        # Not kept: they take ten times the memory of their line, and less time than it takes to make use of them.
+        return scan.scan_further(self.lines[line], items, self._state_before(line))
 
     @property
-    def items(self) -> Sequence[Items]:
-        """The items of all lines."""
-        return [self.items_at(line) for line in range(len(self.lines))]
+    def items(self) -> Iterator[Items]:
+        """The items of all lines, one line after the other."""
+        return map(self.items_at, range(len(self.lines)))
 
     def looked_into(self) -> Iterator[tuple[int, Items]]:
-        """Yield the lines about which more is known than `pairs` tells, each with its items."""
+        """Yield the lines that `pairs` does not tell of, each with its items, but for the ends of plain objects."""
         for line, items in enumerate(self.scanned):
             if isinstance(items, tuple):
                 yield line, items
 
     def pairs(self, first: int = 0, end: int | None = None) -> tuple[list[int], list[str], list[str]]:
-        """Return what nobody has looked into between two lines: the lines, and the key and the string on each."""
+        """Return the lines of plain objects between two lines, and the key and the string on each."""
         stretch = enumerate(self.scanned if end is None else self.scanned[first:end], first)
         numbers = [line for line, items in stretch if items is None]
         lines = self.lines

@@ -144,7 +144,7 @@ def _find_candidates(
 
 
 def _is_untouched(scanned: Sequence[Scanned], frame: Frame, open_line: int, close_line: int) -> bool:
-    """Whether an object is still as the scan of the document found it, and nobody has looked into it."""
+    """Whether an object is still as the scan of the document found it."""
     return (
         close_line < len(scanned)
         and scanned[close_line] is frame

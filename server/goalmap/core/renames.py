@@ -97,7 +97,7 @@ def _key_span(goal_map: GoalMap, goal: Goal, key: str) -> Span | None:
     """Return where the last `key` of a goal stands."""
     found = None
     for line in range(goal.first_line, goal.last_line + 1):
-        for item in goal_map.items[line]:
+        for item in goal_map.items_at(line):
             if item[0] in (KEY, PAIR) and item[3] == key and path_of(item[4]) == goal.path:
                 found = Span(line, item[1], item[2])
     return found

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from goalmap.core.edits import Place
 from goalmap.core.goal_map import GoalMap, GoalPath, is_slot, place_in
@@ -36,8 +36,11 @@ class Node:
         return Place(self.key_span.line, max(self.key_span.start - 1, 0))
 
 
-def tree(goal_map: GoalMap) -> list[Node]:
-    """Return the outermost nodes of a map, in its order. Below `MAX_DEPTH` levels, everything is on the last one."""
+def tree(goal_map: GoalMap) -> Iterator[Node]:
+    """Yield the outermost nodes of a map, in its order. Below `MAX_DEPTH` levels, everything is on the last one.
+
+    Each comes as soon as it is complete, so that a large map need not be there as nodes at one time.
+    """
     goals = {entry.frame for entry in goal_map.outline.entries}
     categories = goal_map.outline.categories
     last = len(goal_map.lines) - 1
@@ -45,7 +48,7 @@ def tree(goal_map: GoalMap) -> list[Node]:
     top: list[Node] = []
     # What is open: for each frame that is a category or a goal, its node (None for the map's own object), and where the
     # nodes go that stand in it.
-    stack: list[tuple[Frame, Node | None, list[Node]]] = []
+    stack: list[_Open] = []
     slot: Node | None = None
     files = 0
     key_span, key = Span(0, 0, 0), ""
@@ -55,18 +58,12 @@ def tree(goal_map: GoalMap) -> list[Node]:
             tag = item[0]
             if tag == PAIR:
                 if item[4] in goals and is_slot(item[3]):
-                    _, goal, into = stack[-1]
-                    place = Place(line, item[6] + 1)
-                    path = goal.path if goal else ()
-                    into.append(Node("slot", item[3], path, Span(line, item[1], item[2]), place, item[7]))
+                    _add_slot(stack[-1], item[3], Span(line, item[1], item[2]), Place(line, item[6] + 1), item[7])
             elif tag == KEY:
                 key_span, key = Span(line, item[1], item[2]), item[3]
                 if item[4] in goals and is_slot(key):
-                    _, goal, into = stack[-1]
-                    path = goal.path if goal else ()
-                    slot = Node("slot", key, path, key_span, Place(line, min(item[2] + 1, _width(goal_map, line))))
+                    slot = _add_slot(stack[-1], key, key_span, Place(line, min(item[2] + 1, _width(goal_map, line))))
                     files = 0
-                    into.append(slot)
                 else:
                     slot = None
             elif tag == OPEN:
@@ -85,13 +82,25 @@ def tree(goal_map: GoalMap) -> list[Node]:
                     closed = stack.pop()[1]
                     if closed is not None:
                         closed.end = Place(line, item[2])
+                    if len(stack) == 1:
+                        yield from top
+                        top.clear()
                 elif slot is not None and item[3].kind == "[":
                     slot.end = Place(line, item[2])
             elif tag == STRING and slot is not None:
                 files += 1
                 slot.detail = item[3] if files == 1 else f"{files} components"
                 slot.end = Place(line, min(item[2] + 1, _width(goal_map, line)))
-    return top
+    yield from top
+
+
+_Open: TypeAlias = tuple[Frame, Node | None, list[Node]]
+
+
+def _add_slot(within: _Open, name: str, key_span: Span, end: Place, detail: str = "") -> Node:
+    _, goal, into = within
+    into.append(Node("slot", name, goal.path if goal else (), key_span, end, detail))
+    return into[-1]
 
 
 def _width(goal_map: GoalMap, line: int) -> int:
@@ -117,13 +126,14 @@ def named_files(goal_map: GoalMap) -> Iterator[tuple[str, str, Span]]:
                     yield slot, item[3], Span(line, item[1], item[2])
 
 
-def walk(nodes: list[Node]) -> Iterator[Node]:
+def walk(nodes: Iterable[Node]) -> Iterator[Node]:
     """Yield all nodes in map order."""
-    pending = list(reversed(nodes))
-    while pending:
-        node = pending.pop()
-        yield node
-        pending.extend(reversed(node.children))
+    for outermost in nodes:
+        pending = [outermost]
+        while pending:
+            node = pending.pop()
+            yield node
+            pending.extend(reversed(node.children))
 
 
 def enclosing(goal_map: GoalMap, nodes: list[Node], here: Place) -> list[tuple[Place, Place]]:
@@ -155,7 +165,7 @@ def enclosing(goal_map: GoalMap, nodes: list[Node], here: Place) -> list[tuple[P
 def _list_starts(goal_map: GoalMap, slot: Node) -> Iterator[Place]:
     """Yield where the list of a slot begins; nothing for a slot that is a string."""
     for line in range(slot.key_span.line, slot.end.line + 1):
-        for item in goal_map.items[line]:
+        for item in goal_map.items_at(line):
             place = Place(line, item[1])
             if item[0] == OPEN and item[3].kind == "[" and slot.start < place < slot.end:
                 yield place
@@ -164,7 +174,7 @@ def _list_starts(goal_map: GoalMap, slot: Node) -> Iterator[Place]:
 
 def _strings(goal_map: GoalMap, line: int) -> Iterator[tuple[int, int]]:
     """Yield the columns of the names in a line, quotes left out."""
-    for item in goal_map.items[line]:
+    for item in goal_map.items_at(line):
         if item[0] in (KEY, STRING, PAIR):
             yield item[1], item[2]
         if item[0] == PAIR:

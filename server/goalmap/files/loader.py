@@ -37,27 +37,34 @@ class Unreadable(OSError):
         return f"{self.path} {self.reason}"
 
 
+# Without O_NONBLOCK the open of a FIFO waits for a writer, for ever.
+_TO_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
 # -- text of files ---------------------------------------------------------------------------------------------------
 def read_bytes(path: str, *, limit_bytes: int) -> bytes:
     """Return the content of a regular file; raise `Unreadable` with a reason for a person."""
     try:
-        # Without O_NONBLOCK the open of a FIFO waits for a writer, for ever.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        descriptor = os.open(path, _TO_READ)
     except OSError as error:
         raise Unreadable(path, _why(error)) from error
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise Unreadable(path, "is a folder" if stat.S_ISDIR(status.st_mode) else "is not a regular file")
-        data = bytearray()
+        if status.st_size > limit_bytes:
+            raise Unreadable(path, f"is larger than {_size(limit_bytes)}")
         # A buffer of its size and not of a megabyte: making that takes four times as long as opening and reading.
         at_once = min(max(status.st_size, 1 << 12), 1 << 20)
-        while chunk := os.read(descriptor, at_once):
+        chunk = os.read(descriptor, at_once)
+        if len(chunk) == status.st_size:
+            return chunk  # all that was there when it was opened: no need to ask for more
+        data = bytearray(chunk)
+        while chunk and len(data) != status.st_size:
+            chunk = os.read(descriptor, at_once)
             data += chunk
             if len(data) > limit_bytes:
                 raise Unreadable(path, f"is larger than {_size(limit_bytes)}")
-            if len(data) == status.st_size:
-                break  # all that was there when it was opened: no need to ask for more
         return bytes(data)
     except OSError as error:
         if isinstance(error, Unreadable):
@@ -301,10 +308,13 @@ class LibraryLoader:
 
     def _examine_file(self, path: str, *, is_inside: bool) -> Fault | None:
         try:
-            text = _read_inside(f"{self.root}/{path}", path) if is_inside else read_component(self.root, path)
+            if is_inside:
+                text = decode(read_bytes(f"{self.root}/{path}", limit_bytes=MAX_COMPONENT_BYTES), path)
+            else:
+                text = read_component(self.root, path)
         except Unreadable as error:
             return Fault("unreadable", error.reason)
-        return None if text.strip() else Fault("empty", "is empty")
+        return None if text.removeprefix("\ufeff").strip() else Fault("empty", "is empty")
 
 
 def _in_folders(path: str, folders: Mapping[str, Folder]) -> bool:

@@ -15,12 +15,12 @@ from goalmap.lsp.convert import Positions
 class Document:
     """A text that an editor has open. `changes` says how it got from one version to the next."""
 
-    def __init__(self, uri: str, path: str | None, version: int, text: str, language_id: str = "") -> None:
+    def __init__(self, uri: str, path: str | None, version: int, lines: list[str], language_id: str = "") -> None:
         self.uri = uri
         self.path = path
         self.version = version
         self.language_id = language_id
-        self.lines: list[str] = split_lines(text)
+        self.lines = lines
         # The version that was clean when a write of ours replaced the file: it is about to be reloaded.
         self.overtaken_version: int | None = None
 

@@ -107,7 +107,7 @@ class GoalmapProtocol(LanguageServerProtocol):
         self.set_writer(output)
 
     def received(self, data: bytes, *, more: bool) -> None:
-        """Handle every message that `data` completes, then let the hooks publish unless `more` waits."""
+        """Handle every message that `data` completes, then let the hooks publish unless more of them come."""
         messages = [self._parse(body) for body in self._framer.feed(data)]
         # Repair: a request that is cancelled before its turn is not run; pygls runs it first and then finds nothing to
         # cancel (https://github.com/openlawlibrary/pygls/issues/517).
@@ -121,9 +121,16 @@ class GoalmapProtocol(LanguageServerProtocol):
             elif message is not _NOT_JSON:
                 self.handle_message(message)
         self._idle_due = self._idle_due or bool(messages)
-        if self._idle_due and not more:
+        if self._idle_due and not more and not self._framer.is_amid:
             self._idle_due = False
             self._call_hook(self._server.hooks.on_idle)
+
+    async def input_idle(self) -> None:
+        """Wait until nothing is coming in: what the client says comes before what nobody waits for."""
+        for _ in range(2):  # the loop looks at the input, then reads it
+            await asyncio.sleep(0)
+        while self._framer.is_amid:  # noqa: ASYNC110 - a large document is on its way, for some ms
+            await asyncio.sleep(_ARRIVING_S)
 
     def disconnected(self) -> None:
         """Nobody is left to serve: end with code 0 after `shutdown`, else 1.
@@ -392,6 +399,8 @@ class GoalmapProtocol(LanguageServerProtocol):
 
 
 _NOT_JSON = object()
+# In which some tens of kilobytes come through a pipe.
+_ARRIVING_S = 0.001
 
 
 async def _cancel(tasks: list[asyncio.Future[Any]], timeout_s: float) -> None:

@@ -205,13 +205,15 @@ class Session(Hooks):
     def on_open(self, uri: str, language_id: str, version: int, text: str) -> None:
         """Put a document over what is on disk."""
         path = to_path(uri)
-        document = Document(uri, path, version, text, language_id)
+        library = self.libraries.get(path or "")
+        # What was read from disk a moment ago need not be cut into lines again.
+        lines = library.goal_map.lines if library and library.goal_map.text == text else split_lines(text)
+        document = Document(uri, path, version, lines, language_id)
         self.documents[path or uri] = document
         if path is None:
             return
         if os.path.basename(path) == MAP_NAME:
-            library = self.libraries.get(path) or self._add(path, document)
-            self._take_over(library, document)
+            self._take_over(library or self._add(path, document), document)
         elif (owner := self.library_of(path)) is not None:
             self.look(owner)
             self._component_changed(owner)

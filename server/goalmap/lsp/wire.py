@@ -48,6 +48,11 @@ class Framer:
         self._buffer = bytearray()
         self._body_bytes: int | None = None  # of the message whose header has been read
 
+    @property
+    def is_amid(self) -> bool:
+        """Whether a message has begun to come and is not complete."""
+        return bool(self._buffer) or self._body_bytes is not None
+
     def feed(self, data: bytes) -> list[bytes | None]:
         """Return the bodies that `data` completes; None stands for a header that says no usable length."""
         self._buffer += data

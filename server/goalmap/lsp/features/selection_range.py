@@ -27,7 +27,7 @@ def selection_ranges(session: Session, params: Json) -> Any:
     if library is None:
         return None
     positions = session.map_positions(library)
-    nodes = tree(library.goal_map)
+    nodes = list(tree(library.goal_map))
     answer: list[Json] = []
     for position in params["positions"]:
         selection: Json = {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from goalmap.core.goal_map import path_of
 from goalmap.core.text import visible
-from goalmap.lsp.convert import START_OF_FILE, Positions, to_json
+from goalmap.lsp.convert import START_OF_FILE, Positions, json_string
 from goalmap.lsp.open_map import open_map
 from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Session
@@ -39,7 +39,7 @@ def document_symbols(session: Session, params: Json) -> Any:
     positions = session.map_positions(library)
     nodes = tree(library.goal_map)
     if session.server.client_capability("textDocument.documentSymbol.hierarchicalDocumentSymbolSupport"):
-        return f"[{','.join(_symbol(node, positions) for node in nodes)}]".encode("ascii")
+        return b"[%b]" % b",".join(_symbol(node, positions).encode("ascii") for node in nodes)
     return [
         {
             "name": _shown(node.name),
@@ -54,10 +54,10 @@ def document_symbols(session: Session, params: Json) -> Any:
 def _symbol(node: Node, positions: Positions) -> str:
     """Return a DocumentSymbol as JSON at once: a map has thousands, and their dicts would take most of the memory."""
     start = node.start
-    detail = f',"detail":{to_json(visible(node.detail))}' if node.detail else ""
+    detail = f',"detail":{json_string(visible(node.detail))}' if node.detail else ""
     inner = ",".join(_symbol(child, positions) for child in node.children) if node.children else ""
     return (
-        f'{{"name":{to_json(_shown(node.name))},"kind":{_KINDS[node.kind]},'
+        f'{{"name":{json_string(_shown(node.name))},"kind":{_KINDS[node.kind]},'
         f'"range":{positions.json_between(start.line, start.column, node.end.line, node.end.column)},'
         f'"selectionRange":{positions.json_range(node.key_span)}{detail}'
         + (f',"children":[{inner}]}}' if inner else "}")
