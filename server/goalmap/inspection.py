@@ -3,8 +3,6 @@
 `inspect` looks at a whole library. The server calls the same parts one by one, for what an edit has touched.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
@@ -37,11 +35,11 @@ class Finding(NamedTuple):
 def inspect(
     loader: LibraryLoader,
     goal_map: GoalMap,
-    read: Read,
+    read: "Read",
     *,
     severities: Mapping[str, Severity] = SEVERITIES,
     max_tokens: int = 0,
-    pending: Iterable[Pending] = (),
+    pending: Iterable["Pending"] = (),
 ) -> list[Finding]:
     """Return all findings in a library whose severity is not "off": those in the map first, then by path and place.
 
@@ -65,7 +63,7 @@ def _order(finding: Finding) -> tuple[bool, str, Span, str]:
     return finding.path != MAP_NAME, finding.path, finding.span, finding.problem.code
 
 
-def disk_reader(root: str) -> Read:
+def disk_reader(root: str) -> "Read":
     """Return a `read` that takes components from the disk as they are now; None for what cannot be read."""
 
     def read(path: str) -> str | None:
@@ -112,7 +110,7 @@ def template_users(goals: Iterable[Goal], library: Library) -> dict[str, list[Go
     return users
 
 
-def template_findings(goals: Iterable[Goal], library: Library, read: Read) -> Iterator[Finding]:
+def template_findings(goals: Iterable[Goal], library: Library, read: "Read") -> Iterator[Finding]:
     """Yield the findings in the templates that `goals` use; each stands in its template."""
     for path, users in template_users(goals, library).items():
         source = read(path)
@@ -124,7 +122,7 @@ def template_findings(goals: Iterable[Goal], library: Library, read: Read) -> It
             yield Finding(path, span, problem)
 
 
-def over_budget_findings(goals: Iterable[Goal], library: Library, read: Read, max_tokens: int) -> Iterator[Finding]:
+def over_budget_findings(goals: Iterable[Goal], library: Library, read: "Read", max_tokens: int) -> Iterator[Finding]:
     """Yield a finding, at its key, for each goal whose prompt has more than `max_tokens` tokens."""
     from goalmap.core.assembly import assemble  # late, as all that most libraries have no use of
     from goalmap.core.tokens import count_tokens
@@ -140,7 +138,7 @@ def over_budget_findings(goals: Iterable[Goal], library: Library, read: Read, ma
             yield Finding(MAP_NAME, span, Problem("prompt.over-budget", span.start, span.end, message))
 
 
-def interrupted_findings(goal_map: GoalMap, pending: Iterable[Pending]) -> Iterator[Finding]:
+def interrupted_findings(goal_map: GoalMap, pending: Iterable["Pending"]) -> Iterator[Finding]:
     """Yield a finding for each record that waits in the journal, at the reference that it will change."""
     for waiting in pending:
         if waiting.has_owner:

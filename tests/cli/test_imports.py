@@ -37,6 +37,7 @@ OURS = {
     "goalmap.files.errors",
     "goalmap.files.loader",
     "goalmap.files.os_layer",
+    "goalmap.files.platforms",
     "goalmap.files.store",
     "goalmap.inspection",
 }

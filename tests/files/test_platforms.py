@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from goalmap.files import os_layer
+from goalmap.files import os_layer, platforms
 from goalmap.files.recovery import recover
 from goalmap.files.undo import undo
 
@@ -38,9 +38,9 @@ def _round(library: Library) -> None:
     assert library.map.read_text() == NEW
 
 
-@pytest.mark.parametrize("platform", [os_layer.WINDOWS, os_layer.OTHER_UNIX], ids=["Windows", "no exchange"])
+@pytest.mark.parametrize("platform", [platforms.WINDOWS, platforms.OTHER_UNIX], ids=["Windows", "no exchange"])
 def test_commit_undo_and_recovery_on_another_system(
-    library: Library, monkeypatch: pytest.MonkeyPatch, platform: os_layer.Platform
+    library: Library, monkeypatch: pytest.MonkeyPatch, platform: platforms.Platform
 ) -> None:
     monkeypatch.setattr(os_layer, "PLATFORM", platform)
     _round(library)
@@ -54,7 +54,7 @@ def test_windows_waits_for_a_scanner_that_holds_the_file(library: Library, monke
             raise PermissionError(errno.EACCES, "in use by another process")
         os.replace(*args, **folders)
 
-    monkeypatch.setattr(os_layer, "PLATFORM", os_layer.WINDOWS)
+    monkeypatch.setattr(os_layer, "PLATFORM", platforms.WINDOWS)
     monkeypatch.setattr(os_layer, "os", FakeOs(replace=replace))
     library.generate()
     assert next(refusals, None) is None
@@ -84,7 +84,7 @@ def test_file_systems_without_fsync_of_folders_or_preallocation(
 
 
 def test_an_older_c_library_has_no_such_call(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    platform = os_layer.Platform(has_dir_fd=True, syncs_folders=True, has_modes=True, rename_call="no_such_call")
+    platform = platforms.Platform(has_dir_fd=True, syncs_folders=True, has_modes=True, rename_call="no_such_call")
     monkeypatch.setattr(os_layer, "PLATFORM", platform)
     _round(library)
 

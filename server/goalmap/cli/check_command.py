@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import gc
 from typing import TYPE_CHECKING, Final, get_args
 
@@ -15,6 +14,9 @@ from goalmap.core.problems import SEVERITIES, Severity
 from goalmap.inspection import inspect, library_root
 
 if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
     from goalmap.files.recovery import Pending
 
 _RANKS: Final[dict[str, int]] = {"error": 3, "warning": 2, "information": 1, "hint": 0}
@@ -50,34 +52,56 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _severity(text: str) -> tuple[str, Severity]:
+    from argparse import ArgumentTypeError
+
     code, _, level = text.partition("=")
     if code not in SEVERITIES:
         near = near_names(code, list(SEVERITIES), limit=1)
-        raise argparse.ArgumentTypeError(f"there is no code {code!r}" + (f"; did you mean {near[0]}?" if near else ""))
+        raise ArgumentTypeError(f"there is no code {code!r}" + (f"; did you mean {near[0]}?" if near else ""))
     for known in get_args(Severity):
         if level == known:
             return code, known
-    raise argparse.ArgumentTypeError(f"{text!r} should be CODE=LEVEL, LEVEL one of {', '.join(get_args(Severity))}")
+    raise ArgumentTypeError(f"{text!r} should be CODE=LEVEL, LEVEL one of {', '.join(get_args(Severity))}")
 
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of tokens")
+        from argparse import ArgumentTypeError
+
+        raise ArgumentTypeError(f"{text!r} is not a number of tokens")
     return int(text)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Report the findings; return 1 where one is as severe as `--fail-on`."""
+    """Check as the options say."""
     severities: dict[str, Severity] = {**SEVERITIES, **dict(options.severity)}
+    return check(
+        options.path,
+        severities=severities,
+        format_=options.format,
+        fail_on=options.fail_on,
+        max_tokens=options.max_tokens,
+    )
+
+
+def check(
+    path: str = ".",
+    *,
+    severities: Mapping[str, Severity] = SEVERITIES,
+    format_: str = "text",
+    fail_on: str = "warning",
+    max_tokens: int = 0,
+) -> int:
+    """Report the findings; return 1 where one is as severe as `fail_on`."""
     gc.disable()  # a reading is hundreds of thousands of objects without a cycle, and then the process ends
-    checked = [_check(map_path, severities, options.max_tokens) for map_path in maps_at(options.path)]
-    reports.FORMATS[options.format](checked, severities)
-    bar = _RANKS.get(options.fail_on)
+    checked = [_check(map_path, severities, max_tokens) for map_path in maps_at(path)]
+    reports.FORMATS[format_](checked, severities)
+    bar = _RANKS.get(fail_on)
     worst = max((_RANKS[severities[finding.problem.code]] for one in checked for finding in one.findings), default=-1)
     return FAILED if bar is not None and worst >= bar else FINE
 
 
-def _check(map_path: str, severities: dict[str, Severity], max_tokens: int) -> Checked:
+def _check(map_path: str, severities: Mapping[str, Severity], max_tokens: int) -> Checked:
     opened, faults = open_map(map_path)
     faults = [finding for finding in faults if severities[finding.problem.code] != "off"]
     if opened is None:

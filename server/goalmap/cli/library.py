@@ -1,11 +1,8 @@
 """The library that a command works on, and the goal that its argument means."""
 
-from __future__ import annotations
-
-import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from goalmap.cli.console import CliError, print_note, shown_path, styled
@@ -17,7 +14,7 @@ from goalmap.files.loader import LibraryLoader, find_maps, map_of
 from goalmap.inspection import Finding, disk_reader, library_root, read_map
 
 if TYPE_CHECKING:
-    from goalmap.core.assembly import Read
+    from argparse import ArgumentParser
 
 _MAX_SHOWN = 5
 
@@ -29,7 +26,7 @@ class Opened(NamedTuple):
     map_path: str
     goal_map: GoalMap
     loader: LibraryLoader
-    read: Read
+    read: Callable[[str], str | None]
     faults: tuple[Finding, ...]
 
     def load(self) -> Library:
@@ -37,19 +34,19 @@ class Opened(NamedTuple):
         return self.loader.load()
 
 
-def add_root(parser: argparse.ArgumentParser) -> None:
+def add_root(parser: "ArgumentParser") -> None:
     """Add `--root DIR` to a command."""
     parser.add_argument(
         "--root", metavar="DIR", default=".", help="the library's folder, or one in it (default: the current folder)"
     )
 
 
-def add_goal(parser: argparse.ArgumentParser) -> None:
+def add_goal(parser: "ArgumentParser") -> None:
     """Add the argument GOAL to a command."""
     parser.add_argument("goal", metavar="GOAL", help="a goal's name, or its path joined by / where that is ambiguous")
 
 
-def add_path(parser: argparse.ArgumentParser) -> None:
+def add_path(parser: "ArgumentParser") -> None:
     """Add the argument PATH to a command."""
     parser.add_argument(
         "path",

@@ -3,8 +3,6 @@
 Lines and columns count from 1, columns in code points, ends exclusive, as SARIF's `unicodeCodePoints` has it.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections import Counter

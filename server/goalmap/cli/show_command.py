@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from goalmap.cli.console import CliError, print_note, print_text
 from goalmap.cli.exit_codes import FINE
@@ -11,6 +11,9 @@ from goalmap.cli.library import Opened, add_goal, add_root, find_goal, open_libr
 from goalmap.core.assembly import Prompt, assemble
 from goalmap.core.goal_map import Goal
 from goalmap.core.text import visible
+
+if TYPE_CHECKING:
+    import argparse
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -21,13 +24,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the prompt."""
-    opened = open_library(options.root)
-    goal = find_goal(opened, options.goal)
+    """Print the prompt that the options mean."""
+    return show(options.goal, options.root, tokens=options.tokens)
+
+
+def show(goal_name: str, root: str = ".", *, tokens: bool = False) -> int:
+    """Print the prompt of a goal."""
+    opened = open_library(root)
+    goal = find_goal(opened, goal_name)
     prompt = assemble(goal, opened.load(), opened.read)
     require_whole(opened, goal, prompt)
     print_text(prompt.text)
-    if options.tokens:
+    if tokens:
         from goalmap.core.tokens import count_tokens
 
         sys.stdout.flush()

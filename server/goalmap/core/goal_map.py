@@ -4,8 +4,6 @@
 exception. `GoalMap.replace_lines` gives the reading after an edit, at the cost of the edit.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -316,12 +314,12 @@ class GoalMap:
     def _state_before(self, line: int) -> State:
         return scan.state_before(line, self.lines, self._states)
 
-    def snapshot(self) -> GoalMap:
+    def snapshot(self) -> "GoalMap":
         """Return a reading of the same text that no edit will spend."""
         return GoalMap(self.lines.copy(), self.scanned.copy(), self._states.copy(), self._end)
 
     # -- edits -------------------------------------------------------------------------------------------------------
-    def replace_lines(self, first: int, end: int, new_lines: list[str]) -> tuple[GoalMap, Change]:
+    def replace_lines(self, first: int, end: int, new_lines: list[str]) -> tuple["GoalMap", Change]:
         """Return the map with lines `first` to `end` (exclusive) replaced, and what was scanned anew.
 
         Scanning stops at the first old line before which the same is open as ever, so it costs what changed. The new

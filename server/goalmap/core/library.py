@@ -1,7 +1,5 @@
 """What there is on disk, as a value: a snapshot of a library's component folders."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
@@ -34,7 +32,7 @@ class Folder:
         return tuple(sorted(self.files))
 
     @cached_property
-    def near(self) -> NearNames:
+    def near(self) -> "NearNames":
         """An index of its files by what they are like."""
         from goalmap.core.near_names import NearNames
 

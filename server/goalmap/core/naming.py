@@ -6,7 +6,6 @@ Nothing here looks at a disk. A component's path is relative to its library, wit
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Container
 
 COMPONENTS = "components"
@@ -93,6 +92,8 @@ def _is_device(name: str) -> bool:
 
 
 def _unsafe_part(part: str) -> str | None:
+    import unicodedata  # late: most names are plain
+
     if part == "..":
         return "leaves its folder with .."
     if part in ("", "."):
@@ -123,4 +124,6 @@ def same_for_some_systems(name: str) -> str:
     """Return a key that is equal for names which some file system takes for one: case and Unicode form folded."""
     if name.isascii():
         return name.lower()
+    import unicodedata
+
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

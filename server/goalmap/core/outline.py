@@ -1,7 +1,5 @@
 """Where the goals of a map stand, and the objects that hold them."""
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections.abc import Sequence
 from operator import itemgetter
@@ -59,7 +57,7 @@ def path_of(frame: Frame) -> GoalPath:
     return tuple(reversed(keys))
 
 
-def find_outline(goal_map: GoalMap) -> Outline:
+def find_outline(goal_map: "GoalMap") -> Outline:
     """Find the goals: objects reached by keys only, none of whose values is an object."""
     candidates: _Candidates = {}
     categories: dict[Frame, Span | None] = {}
@@ -91,7 +89,7 @@ _Candidates: TypeAlias = dict[Frame, tuple[Any, ...]]
 
 
 def _find_candidates(
-    goal_map: GoalMap, candidates: _Candidates, categories: dict[Frame, Span | None], names: dict[Frame, list[str]]
+    goal_map: "GoalMap", candidates: _Candidates, categories: dict[Frame, Span | None], names: dict[Frame, list[str]]
 ) -> list[int]:
     """Find goals, categories, and the names of those goals that become an Entry at once; return all other lines."""
     scanned, lines, new = goal_map.scanned, goal_map.lines, tuple.__new__

@@ -4,8 +4,6 @@
 editor or on a terminal is decided elsewhere, once for all codes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Final, Literal, NamedTuple, TypeAlias
 

@@ -7,8 +7,6 @@ Columns count code points. A protocol's UTF-8 or UTF-16 columns exist only at th
 `from_units`.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Literal, NamedTuple, TypeAlias
 

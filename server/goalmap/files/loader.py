@@ -3,8 +3,6 @@
 Nothing here writes. Every read is of a regular file below a size limit, opened so that no FIFO or device can block it.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import stat

@@ -16,7 +16,9 @@ import os
 import stat
 import sys
 import time
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+from goalmap.files import platforms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,29 +27,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-
-class Platform(NamedTuple):
-    """What an operating system offers."""
-
-    has_dir_fd: bool  # opens relative to a directory's descriptor; Windows cannot
-    syncs_folders: bool  # fsync of a directory; Windows cannot, and NTFS keeps the order by its own journal
-    has_modes: bool  # owners and permission bits
-    rename_call: str | None  # the C function that renames with flags
-    no_clobber_flag: int = 0
-    exchange_flag: int = 0
-    busy_wait_s: float = 0.0  # how long to retry while virus scanners and indexers hold a file
-
-
-LINUX = Platform(
-    has_dir_fd=True, syncs_folders=True, has_modes=True, rename_call="renameat2", no_clobber_flag=1, exchange_flag=2
-)
-MACOS = Platform(
-    has_dir_fd=True, syncs_folders=True, has_modes=True, rename_call="renameatx_np", no_clobber_flag=4, exchange_flag=2
-)
-OTHER_UNIX = Platform(has_dir_fd=True, syncs_folders=True, has_modes=True, rename_call=None)
-WINDOWS = Platform(has_dir_fd=False, syncs_folders=False, has_modes=False, rename_call=None, busy_wait_s=0.5)
-
-PLATFORM = {"win32": WINDOWS, "darwin": MACOS, "linux": LINUX}.get(sys.platform, OTHER_UNIX)
+PLATFORM = platforms.THIS
 
 # Absent on Windows, where they are not needed (no FIFOs in the way) or cannot be had.
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
@@ -164,7 +144,7 @@ class Folder:
         try:
             if self._rename_with_flag(name, new_name, PLATFORM.no_clobber_flag):
                 return True
-            if PLATFORM is WINDOWS:
+            if PLATFORM is platforms.WINDOWS:
                 _patiently(lambda: os.rename(self._at(name), self._at(new_name)))  # refuses a taken name by itself
                 return True
             try:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import filelock  # noqa: F401
 
-from goalmap.files import os_layer
+from goalmap.files import os_layer, platforms
 from goalmap.files.recovery import recover
 
 from .scenes import (
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from .foreign import Foreign
 
 
-def in_child(act: Callable[[], None], tap: Tap | None = None, platform: os_layer.Platform | None = None) -> int:
+def in_child(act: Callable[[], None], tap: Tap | None = None, platform: platforms.Platform | None = None) -> int:
     """Run `act` in a forked process with the tap in; return its exit code. An exception gives 1 and is printed."""
     child = os.fork()
     if child:
@@ -98,7 +98,7 @@ def after_fault(
 
 
 @contextlib.contextmanager
-def on_platform(platform: os_layer.Platform | None) -> Iterator[None]:
+def on_platform(platform: platforms.Platform | None) -> Iterator[None]:
     """Have this process work as on `platform`."""
     own = os_layer.PLATFORM
     os_layer.PLATFORM = platform or own

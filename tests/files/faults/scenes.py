@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from goalmap.files import os_layer
+from goalmap.files import os_layer, platforms
 from goalmap.files.errors import CommitError, Conflict, NotCommitted, Refused, SavedElsewhere
 from goalmap.files.os_layer import Platform
 from goalmap.files.plain import create_empty, replace_map_text
@@ -311,7 +311,7 @@ REFERENCED = _generate_scene(
     old="deep/down/drill.txt",
 )
 NO_EXCHANGE = _generate_scene(
-    "generate, no exchange nor rename flags", prepare=_seen_before, platform=os_layer.OTHER_UNIX
+    "generate, no exchange nor rename flags", prepare=_seen_before, platform=platforms.OTHER_UNIX
 )
 NO_DIR_FD = _generate_scene(
     "generate, no directory descriptors",
