@@ -206,7 +206,11 @@ class LibraryLoader:
         old = self._library.folders if self._library else {}
         for name in listings[COMPONENTS].folders if COMPONENTS in listings else ():
             path = f"{COMPONENTS}/{name}"
-            files = frozenset(self._files_below(path, "", listings, faults))
+            listing = listings.get(path)
+            if listing is not None and not (listing.folders or listing.links or listing.odd):
+                files = frozenset(listing.files)  # as most folders are
+            else:
+                files = frozenset(self._files_below(path, "", listings, faults))
             before = old.get(path)
             folders[path] = before if before is not None and before.files == files else Folder(path, files)
         self._faults = faults
