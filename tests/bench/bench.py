@@ -49,21 +49,29 @@ class Contender:
     version: tuple[str, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] | None = None
+    completes_only: bool = False  # nothing else is measured
+    largest: int = 100_000  # references
 
 
 def contenders(folder: Path) -> list[Contender]:
     """Return all servers, for documents in `folder`."""
-    schema = {"fileMatch": ["goal_map.json"], "url": (folder / "schema.json").as_uri()}
-    json_settings = {"json": {"validate": {"enable": True}, "schemas": [schema], "resultLimit": 1_000_000}}
-    return [
-        Contender(OURS, ("goalmap", "lsp"), "json", ("goalmap", "--version")),
-        Contender(
-            "VS Code JSON",
+
+    def json_server(name: str, schema: str, **more: Any) -> Contender:
+        known = {"fileMatch": ["goal_map.json"], "url": (folder / schema).as_uri()}
+        return Contender(
+            name,
             ("vscode-json-language-server", "--stdio"),
             "json",
             options={"handledSchemaProtocols": ["file"], "provideFormatter": False},
-            settings=json_settings,
-        ),
+            settings={"json": {"validate": {"enable": True}, "schemas": [known], "resultLimit": 1_000_000}},
+            **more,
+        )
+
+    return [
+        Contender(OURS, ("goalmap", "lsp"), "json", ("goalmap", "--version")),
+        json_server("VS Code JSON", "schema.json"),
+        # It can complete file names only from a schema that lists them, which makes everything else many times as slow.
+        json_server("VS Code JSON, names listed", "schema-names.json", completes_only=True, largest=10_000),
         Contender(
             "rumdl",
             ("rumdl", "server", "--no-config", "--config", 'global.enable = ["MD057"]'),
@@ -117,8 +125,9 @@ def measure(contender: Contender, document: Document, folder: Path) -> dict[str,
         figures["cold cpu"] = server.cpu_ms()
         figures["open cpu"] = figures["cold cpu"] - before_ms
         figures["found"] = count
-        edits = [edit for place in document.places for edit in _edit(server, about, place, count)]
-        figures["edit"], figures["edit cpu"] = map(statistics.median, zip(*edits, strict=True))
+        if not contender.completes_only:
+            edits = [edit for place in document.places for edit in _edit(server, about, place, count)]
+            figures["edit"], figures["edit cpu"] = map(statistics.median, zip(*edits, strict=True))
         line, column = document.places[1]
         place = {"textDocument": about, "position": {"line": line, "character": column - 2}}
         for name, provider, method, params in (
@@ -126,10 +135,11 @@ def measure(contender: Contender, document: Document, folder: Path) -> dict[str,
             ("completion", "completionProvider", "textDocument/completion", place),
             ("symbols", "documentSymbolProvider", "textDocument/documentSymbol", {"textDocument": about}),
         ):
-            if offered.get(provider):
+            if offered.get(provider) and (name == "completion" or not contender.completes_only):
                 figures[name] = statistics.median(server.request(method, params)[1] for _ in range(3))
         figures["memory"] = server.peak_mb()
-    return figures
+    kept = ("found", "completion") if contender.completes_only else figures
+    return {name: figures[name] for name in kept}
 
 
 def _diagnostics(server: Server, about: dict[str, str]) -> int:
@@ -162,8 +172,8 @@ def run(sizes: list[int], rounds: int, missing: float, seed: int) -> dict[str, A
             folder = Path(name).resolve()
             documents = write(folder, size, missing=missing, seed=seed)
             everybody = contenders(folder)
-            present = [one for one in everybody if found(one)]
-            results["absent"] = [one.name for one in everybody if one not in present]
+            present = [one for one in everybody if found(one) and size <= one.largest]
+            results["absent"] = [one.name for one in everybody if not found(one)]
             results["versions"] = {one.name: version(one) for one in present}
             got: dict[str, list[dict[str, float]]] = {one.name: [] for one in present}
             failed: dict[str, str] = {}
@@ -268,7 +278,8 @@ def main() -> int:
         lines: dict[str, dict[int, float]] = {}
         for size, result in results["sizes"].items():
             for name, figures in result["figures"].items():
-                lines.setdefault(name, {})[size] = figures[figure]
+                if figure in figures:
+                    lines.setdefault(name, {})[size] = figures[figure]
         (options.out / f"{figure.replace(' ', '-')}.svg").write_text(plot(title, UNITS.get(figure, "ms"), lines))
     for name in results["absent"]:
         say(f"{name} is not installed: left out. 'make bench-peers' installs it.")

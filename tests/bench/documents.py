@@ -57,19 +57,22 @@ def write(folder: Path, references: int, *, missing: float, seed: int) -> dict[s
             goals.append({})
         slot = SLOTS[number % len(SLOTS)]
         stem = f"{draw.choice(WORDS)}_{draw.choice(WORDS)}_{number:06d}"
-        there = folder / "components" / f"{slot}s" / f"{stem}.txt"
-        there.parent.mkdir(parents=True, exist_ok=True)
-        there.write_text(f"Text of {stem}: answer in plain words, and name your sources.\n")
+        file = folder / "components" / f"{slot}s" / f"{stem}.txt"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"Text of {stem}: answer in plain words, and name your sources.\n")
         goals[-1][slot] = f"{BROKEN if number in broken else ''}{stem}.txt"
     pattern = {"type": "string", "pattern": f"^(?!{BROKEN})[a-z_0-9]+\\.txt$"}
-    members = {"type": "object", "properties": dict.fromkeys(SLOTS, pattern)}
-    (folder / "schema.json").write_text(json.dumps({"type": "object", "additionalProperties": members}))
+    there = {slot: sorted(path.name for path in (folder / "components" / f"{slot}s").iterdir()) for slot in SLOTS}
+    names = {slot: {"type": "string", "enum": files} for slot, files in there.items()}
+    for schema, properties in (("schema.json", dict.fromkeys(SLOTS, pattern)), ("schema-names.json", names)):
+        members = {"type": "object", "properties": properties}
+        (folder / schema).write_text(json.dumps({"type": "object", "additionalProperties": members}))
     texts = {"json": _as_json(goals), "markdown": _as_markdown(goals), "python": _as_python(goals)}
-    names = {"json": "goal_map.json", "markdown": "links.md", "python": "names.py"}
+    file_names = {"json": "goal_map.json", "markdown": "links.md", "python": "names.py"}
     documents = {}
     for language, text in texts.items():
-        (folder / names[language]).write_text(text)
-        documents[language] = Document(names[language], language, text, _places(text, language))
+        (folder / file_names[language]).write_text(text)
+        documents[language] = Document(file_names[language], language, text, _places(text, language))
     return documents
 
 

@@ -82,7 +82,7 @@ class _Finder:
         self.library = library
         self.local = local
         self.slots = library.slots
-        self._fine = _Fine(self)
+        self._fine: dict[str, frozenset[str]] = {}
         self._found: dict[int, list[Problem]] = {}
 
     def add(self, line: int, problem: Problem) -> None:
@@ -181,6 +181,8 @@ class _Finder:
                     at += 1
         lines.pop()
         # Not one by one: this is done for each name in the map.
+        for key in set(keys):
+            self.fine(key)
         is_fine = map(contains, map(self._fine.__getitem__, keys), files)
         for suspect in compress(zip(lines, keys, files, strict=True), map(not_, is_fine)):
             number = bisect_right(outline.open_lines, suspect[0]) - 1
@@ -199,13 +201,20 @@ class _Finder:
             end = text.rindex('"')
             self.reference(line, end - len(file), end, file, (frame, key, None))
 
+    def fine(self, key: str) -> frozenset[str]:
+        """Return the texts at a key of a goal about which nothing is to be said, and keep them."""
+        known = self._fine.get(key)
+        if known is None:
+            known = (self.slots.get(key) or self.slot(key)).fine if is_slot(key) else _Anything()
+            self._fine[key] = known
+        return known
+
     # -- in a goal ---------------------------------------------------------------------------------------------------
     def is_fine(self, entry: Entry) -> bool:
         """Whether there is nothing to say about a goal, as far as can be told at a glance; most are like that.
 
         True for goals that have a line for each key, no key twice, at least one file, and each file there, faultless.
         """
-        fine = self._fine
         keys = set()
         texts = 0
         for line in range(entry.open_line + 1, entry.close_line):
@@ -213,7 +222,7 @@ class _Finder:
             if len(items) != 1 or items[0][0] != PAIR:
                 return False
             key = items[0][3]
-            if items[0][7] not in fine[key]:
+            if items[0][7] not in self.fine(key):
                 return False
             texts += not is_slot(key)
             keys.add(key)
@@ -383,16 +392,3 @@ class _Anything(frozenset[str]):
 
     def __contains__(self, _: object) -> bool:
         return True
-
-
-class _Fine(dict[str, frozenset[str]]):
-    """By key of a goal, the texts about which nothing is to be said."""
-
-    def __init__(self, finder: _Finder) -> None:
-        super().__init__()
-        self._finder = finder
-
-    def __missing__(self, key: str) -> frozenset[str]:
-        finder = self._finder
-        self[key] = (finder.slots.get(key) or finder.slot(key)).fine if is_slot(key) else _Anything()
-        return self[key]

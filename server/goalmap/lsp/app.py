@@ -53,6 +53,6 @@ def serve(*, tcp: tuple[str, int] | None = None) -> int:
     # A large map is hundreds of thousands of small tuples that live as long as it does: looking through them for
     # garbage every few hundred allocations costs more than reading the map.
     gc.freeze()
-    gc.set_threshold(150_000, 20, 100)
+    gc.set_threshold(200_000, 20, 100)
     server = build()
     return server.serve_tcp(*tcp) if tcp else server.serve_stdio()
