@@ -26,6 +26,7 @@ HEADER_END = b"\r\n\r\n"
 # A header this long is not a header: somebody writes text into our stdin.
 MAX_HEADER_BYTES = 8 * 1024
 MAX_BODY_BYTES = 256 * 1024 * 1024
+PIPE_BYTES = 1024 * 1024  # the most that Linux allows everybody
 
 
 class Sink(Protocol):
@@ -218,11 +219,22 @@ async def open_stdio(sink: Sink, stdin_fd: int = 0, stdout_fd: int = 1) -> Conne
     except (OSError, NotImplementedError):
         output = BlockingOutput(stdout_fd)
     sink.connected(output)
+    for fd in (stdin_fd, stdout_fd):
+        _widen(fd)
     try:
         transports.append(await _connect_input(loop, sink, stdin_fd))
     except (OSError, NotImplementedError):
         _read_in_thread(loop, sink, stdin_fd)
     return Connection(output, transports, closed)
+
+
+def _widen(fd: int) -> None:
+    """Let a pipe hold more than 64 KB: a large answer is then one write and one wake-up of the client, not a dozen."""
+    if sys.platform == "linux":
+        import fcntl
+
+        with contextlib.suppress(OSError):  # a socket; or this user's pipes hold too much already
+            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
 async def _connect_output(

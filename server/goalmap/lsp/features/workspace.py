@@ -10,6 +10,7 @@ from typing import Any, Final
 from goalmap.core.naming import COMPONENTS, MAP_NAME
 from goalmap.files import recovery
 from goalmap.files.errors import CommitError
+from goalmap.files.store import has_records
 from goalmap.lsp.buffers import after_recovery, before_write
 from goalmap.lsp.convert import to_path
 from goalmap.lsp.features.diagnostics import Publisher
@@ -61,6 +62,8 @@ async def discover(session: Session, publisher: Publisher) -> None:
 
 async def recover(session: Session, library: OpenLibrary) -> None:
     """Finish what an earlier run left in a library; costs next to nothing where it left nothing."""
+    if not has_records(library.root):
+        return
     async with library.writing:
         before = before_write(session, library)
         try:
