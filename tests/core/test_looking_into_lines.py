@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -65,6 +67,23 @@ def test_most_of_a_map_is_passed_over() -> None:
     )
     assert [problem.code for _, problem in find_problems(goal_map, HERE)] == ["component.missing"]
     assert [line for line, items in enumerate(goal_map.scanned) if items is None] == [2, 3, 6]
+
+
+def test_an_edit_of_values_leaves_nothing_for_the_garbage_collector() -> None:
+    text = '{\n  "A": {\n    "persona": "a.txt",\n    "protocol": "lost.txt"\n  },\n  "B": {"persona": "b.txt"}\n}\n'
+    goal_map = parse(text)
+    problems, usage = find_problems(goal_map, HERE), Usage(goal_map)
+    gc.collect()
+    gc.disable()
+    try:
+        for line, written in ((2, '    "persona": "b.txt",\n'), (2, "\n"), (2, "x\n")):
+            goal_map, change = goal_map.replace_lines(line, line + 1, [written])
+            problems = find_problems_after(problems, goal_map, change, HERE)
+            usage = usage if usage.follow(goal_map, change) else Usage(goal_map)
+        del change, problems, usage
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 @settings(max_examples=300)

@@ -27,6 +27,15 @@ def test_any_split_of_the_stream_gives_the_same_bodies(bodies: list[bytes], cuts
     assert received == bodies
 
 
+def test_a_body_is_on_its_way_from_its_header_to_its_last_byte() -> None:
+    framer = Framer()
+    seen = []
+    for data in (b"Content-Length: 2\r\n", b"\r\n", b"{", b"}", b"stray"):
+        framer.feed(data)
+        seen.append(framer.is_amid)
+    assert seen == [False, True, True, False, False]
+
+
 @pytest.mark.parametrize(
     "header",
     [

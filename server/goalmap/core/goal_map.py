@@ -163,20 +163,18 @@ class GoalMap:
     def lines_with(self, text: str) -> list[int]:
         """Return the lines that may hold a string `text`, as a key or a value, in order."""
         # Not line by line but through joined stretches: few of them hold it. A string that is being typed has no end.
-        begin, lines = f'"{text}', self.lines
-        found = []
-        for first in range(0, len(lines), _STRETCH):
-            stretch = "".join(lines[first : first + _STRETCH])
+        begin = f'"{text}'
+        found: list[int] = []
+        for first in range(0, len(self.lines), _STRETCH):
+            lines = self.lines[first : first + _STRETCH]
+            stretch = "".join(lines)
             if begin in stretch or "\\" in stretch:
                 found += [
-                    line for line in range(first, min(first + _STRETCH, len(lines))) if self._may_hold(line, text)
+                    number
+                    for number, line in enumerate(lines, first)
+                    if begin in line or ("\\" in line and any(text in item for item in self.items_at(number)))
                 ]
         return found
-
-    def _may_hold(self, line: int, text: str) -> bool:
-        if "\\" in self.lines[line]:
-            return any(text in item for item in self.items_at(line))
-        return f'"{text}' in self.lines[line]
 
     @cached_property
     def outline(self) -> Outline:

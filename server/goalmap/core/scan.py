@@ -5,8 +5,8 @@ That *state* is an immutable tuple, and what a line yields is a tuple of *items*
 touched, and goes on only until the state before an old line is the state that it had (`GoalMap.replace_lines`).
 
 This is the hot path of the language server, hence tuples and not classes, a regular expression for the lines that
-nearly all maps consist of (`_COMMON`), and one for objects of nothing but such lines (`_FLAT`), whose members are not
-even looked at until somebody asks for them. Nothing here knows what a goal is.
+nearly all maps consist of (`_COMMON`), and objects of nothing but such lines told by what stands between their strings
+(`_LETTERS`): their members are not even looked at until somebody asks for them. Nothing here knows what a goal is.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ _COMMON = re.compile(
 )
 
 
-# What stands between two strings of a map, as a letter, blanks and carriage returns aside. A map of 5 MB is then a text
-# in which 25 000 objects are found in a few ms.
+# What stands between two strings of a map, as a letter, blanks and carriage returns aside. An object is then a word,
+# such as "ocncnce", and a map of 5 MB holds its 25 000 objects in a handful of different words.
 _LETTERS: Final = {
     ":": "c",  # between a key and its string
     ",\n": "n",  # on to the next member, a line further
@@ -68,7 +68,7 @@ _NO_BLANKS: Final = dict.fromkeys(map(ord, " \t\r"))
 
 
 class _Members(dict[str, int]):
-    """By the letters from an "o" to the next one, the members of the object; 0 where it is not one in each line."""
+    """By the letters from behind an "o" to the next one, the members of the object; 0 unless each has its line."""
 
     def __missing__(self, word: str) -> int:
         body = word.partition("l")[0] if "l" in word else word[:-1] if word.endswith("e") else "?"
@@ -166,6 +166,7 @@ def state_before(line: int, lines: list[str], states: Sequence[State | Frame]) -
     if '"' not in lines[line]:
         return state.state_after
     before = states[line - 1]
+    # The line before it is a member, too, unless it is the one that opens the object.
     return state.state_key if before is state or before[0] is state else state.state_first  # type: ignore[index]
 
 

@@ -51,8 +51,8 @@ class Framer:
 
     @property
     def is_amid(self) -> bool:
-        """Whether a message has begun to come and is not complete."""
-        return bool(self._buffer) or self._body_bytes is not None
+        """Whether the body of a message is on its way. A header alone is nothing to wait for: it may be stray bytes."""
+        return self._body_bytes is not None
 
     def feed(self, data: bytes) -> list[bytes | None]:
         """Return the bodies that `data` completes; None stands for a header that says no usable length."""

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from goalmap.files.os_layer import Platform
+from goalmap.files.platforms import Platform
 
 
 @dataclass

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from goalmap.files import os_layer, platforms
 from goalmap.files.errors import CommitError, Conflict, NotCommitted, Refused, SavedElsewhere
-from goalmap.files.os_layer import Platform
 from goalmap.files.plain import create_empty, replace_map_text
+from goalmap.files.platforms import Platform
 from goalmap.files.recovery import recover
 from goalmap.files.request import GenerateRequest
 from goalmap.files.transaction import AlreadyDone, begin

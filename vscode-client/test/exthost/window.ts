@@ -7,6 +7,7 @@ const STATUS = '.statusbar-item';
 // A test host shows no toasts; the list has them all.
 const NOTIFICATION = '.notifications-center .notification-list-item';
 const BOX = '.quick-input-widget:visible';
+const FIELD = `${BOX} .quick-input-box input`;
 
 async function ask(action: Action): Promise<unknown> {
   const answer = await fetch(setting('GOALMAP_TEST_WINDOW'), { method: 'POST', body: JSON.stringify(action) });
@@ -35,14 +36,14 @@ export async function pushButton(button: string): Promise<void> {
 /** Answer the input box, once it asks `question`. */
 export async function answerBox(question: string, answer: string): Promise<void> {
   await ask({ do: 'wait', selector: BOX, text: question });
-  await ask({ do: 'fill', selector: `${BOX} .quick-input-box input`, text: answer });
-  await ask({ do: 'press', keys: 'Enter' });
+  await ask({ do: 'fill', selector: FIELD, text: answer });
+  await ask({ do: 'press', keys: 'Enter', selector: FIELD });
 }
 
 /** The entries that the command palette shows for `filter`, once the first of them is there. */
 export async function paletteEntries(filter: string): Promise<string[]> {
   await ask({ do: 'press', keys: 'F1' });
-  await ask({ do: 'fill', selector: `${BOX} .quick-input-box input`, text: `>${filter}` });
+  await ask({ do: 'fill', selector: FIELD, text: `>${filter}` });
   await ask({ do: 'wait', selector: `${BOX} .monaco-list-row`, text: filter });
   const rows = await ask({ do: 'texts', selector: `${BOX} .monaco-list-row .quick-input-list-label` });
   await ask({ do: 'press', keys: 'Escape' });
@@ -54,6 +55,6 @@ export async function renameAtCursor(name: string): Promise<void> {
   const box = '.rename-box input';
   const done = vscode.commands.executeCommand('editor.action.rename');
   await ask({ do: 'fill', selector: box, text: name });
-  await ask({ do: 'press', keys: 'Enter' });
+  await ask({ do: 'press', keys: 'Enter', selector: box });
   await done;
 }

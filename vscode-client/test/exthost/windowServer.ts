@@ -9,7 +9,7 @@ export type Action =
   | { readonly do: 'wait'; readonly selector: string; readonly text: string }
   | { readonly do: 'click'; readonly selector: string; readonly text: string }
   | { readonly do: 'fill'; readonly selector: string; readonly text: string }
-  | { readonly do: 'press'; readonly keys: string };
+  | { readonly do: 'press'; readonly keys: string; readonly selector?: string };
 
 async function perform(page: Page, action: Action): Promise<unknown> {
   switch (action.do) {
@@ -25,7 +25,10 @@ async function perform(page: Page, action: Action): Promise<unknown> {
       await page.locator(action.selector).fill(action.text);
       return null;
     case 'press':
-      await page.keyboard.press(action.keys);
+      // In a field, where there is one: the window may give the focus to its editor at any time.
+      await (action.selector === undefined
+        ? page.keyboard.press(action.keys)
+        : page.locator(action.selector).press(action.keys));
       return null;
   }
 }
