@@ -125,13 +125,6 @@ class GoalmapProtocol(LanguageServerProtocol):
             self._idle_due = False
             self._call_hook(self._server.hooks.on_idle)
 
-    async def input_idle(self) -> None:
-        """Wait until nothing is coming in: what the client says comes before what nobody waits for."""
-        for _ in range(2):  # the loop looks at the input, then reads it
-            await asyncio.sleep(0)
-        while self._framer.is_amid:  # noqa: ASYNC110 - a large document is on its way, for some ms
-            await asyncio.sleep(_ARRIVING_S)
-
     def disconnected(self) -> None:
         """Nobody is left to serve: end with code 0 after `shutdown`, else 1.
 
@@ -399,8 +392,6 @@ class GoalmapProtocol(LanguageServerProtocol):
 
 
 _NOT_JSON = object()
-# In which some tens of kilobytes come through a pipe.
-_ARRIVING_S = 0.001
 
 
 async def _cancel(tasks: list[asyncio.Future[Any]], timeout_s: float) -> None:

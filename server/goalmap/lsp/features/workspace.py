@@ -50,11 +50,9 @@ async def _watch(session: Session) -> None:
 
 async def discover(session: Session, publisher: Publisher) -> None:
     """Take in the libraries of the workspace, and finish what an earlier run left in them."""
-    # An editor that opens a map sends it right after the handshake: then it need not be read from disk as well.
-    await session.server.protocol.input_idle()
     for _ in session.discover_some():
-        await session.server.protocol.input_idle()
         publisher.publish_changed()
+        await asyncio.sleep(0)
     for library in list(session.libraries.values()):
         await recover(session, library)
     publisher.publish_changed()
