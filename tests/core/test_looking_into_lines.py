@@ -70,6 +70,16 @@ def test_most_of_a_map_is_passed_over() -> None:
     assert [line for line, items in enumerate(goal_map.scanned) if items is None] == [2, 3, 6]
 
 
+def test_the_lines_of_what_is_no_goal_any_more_belong_to_no_other_goal() -> None:
+    goals = '"A": {\n"persona": "a.txt"\n},\n"B": {\n"persona": "lost.txt"\n},\n"C": {\n"persona": "a.txt"\n}\n'
+    goal_map = parse(f"{{\n{goals}}}\n")
+    problems = find_problems(goal_map, HERE)
+    goal_map, change = goal_map.replace_lines(6, 7, ['"},\n'])  # the end of B: it holds C now
+    assert list(find_problems_after(problems, goal_map, change, HERE)) == list(
+        find_problems(all_looked_into(goal_map.text), HERE)
+    )
+
+
 def test_a_reading_goes_when_the_next_one_is_there() -> None:
     """Without the garbage collector: nothing that an edit makes refers to itself."""
     goal_map = parse('{\n  "A": {\n    "persona": "a.txt",\n    "protocol": "lost.txt"\n  }\n}\n')
@@ -122,4 +132,5 @@ def test_nor_does_what_is_said_after_edits(text: str, data: st.DataObject) -> No
         usage = usage if usage.follow(goal_map, change) else Usage(goal_map)
         again = all_looked_into(goal_map.text)
         assert list(problems) == list(find_problems(again, HERE))
+        assert goal_map.goals == again.goals
         assert usage.by_slot == Usage(again).by_slot

@@ -186,7 +186,8 @@ class _Finder:
         is_fine = map(contains, map(self._fine.__getitem__, keys), files)
         for suspect in compress(zip(lines, keys, files, strict=True), map(not_, is_fine)):
             number = bisect_right(outline.open_lines, suspect[0]) - 1
-            if number in flat:
+            # Behind the end of a goal there may be lines like it, of one that an edit has made a category.
+            if number in flat and suspect[0] < outline.entries[number].close_line:
                 flat[number] = (*flat[number], suspect)
         return flat
 
