@@ -18,7 +18,7 @@ from goalmap.files.loader import MAX_MAP_BYTES, LibraryLoader, Unreadable, read_
 
 if TYPE_CHECKING:
     from goalmap.core.assembly import Read
-    from goalmap.files.recovery import Pending  # its module is loaded where a journal has records
+    from goalmap.files.report import Pending
 
 START = Span(0, 0, 0)
 

@@ -6,12 +6,14 @@ import argparse
 import asyncio
 import os
 import sys
+import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from goalmap.cli.console import CliError, print_note, print_text, safe_for_terminal, shown_path, styled
 from goalmap.cli.exit_codes import FAILED, FINE, INTERRUPTED
 from goalmap.cli.library import Opened, add_root, find_goal, open_library, warn_of_syntax
+from goalmap.cli.telling import tell_reader
 from goalmap.core.goal_map import Goal, Reference
 from goalmap.core.naming import TEMPLATE_SLOT, component_type
 from goalmap.core.text import visible
@@ -19,6 +21,7 @@ from goalmap.generation.prompt import guess_description, messages, validate_desc
 
 if TYPE_CHECKING:
     from goalmap import workflows
+    from goalmap.files.report import Place
     from goalmap.generation.model import ModelSettings
 
 _AT_ONCE: Final = 1  # what is written is shown as it comes: two texts at once could not be told apart
@@ -62,16 +65,18 @@ def run(options: argparse.Namespace) -> int:
 
 
 # -- which -----------------------------------------------------------------------------------------------------------
-def _references(opened: Opened, options: argparse.Namespace) -> list[Reference]:
-    from goalmap.workflows import missing_references
+def _references(opened: Opened, options: argparse.Namespace) -> list[tuple[Reference, tuple[Place, ...]]]:
+    """Return what is to be generated: each component by its first reference, with the other places that name it."""
+    from goalmap.workflows import missing_references, shared_references
 
     goals = [find_goal(opened, options.goal)] if options.goal is not None else opened.goal_map.goals
     if options.slot is not None:
         _check_slot(goals[0], options.slot)
     if options.all:
-        missing = missing_references(goals, opened.load())
-        return [found for found in missing if options.slot in (None, found.slot)]
-    return [_one_reference(opened, goals[0], options.slot, options.index)]
+        library = opened.load()
+        missing = missing_references(goals, library)
+        return shared_references([found for found in missing if options.slot in (None, found.slot)], library)
+    return [(_one_reference(opened, goals[0], options.slot, options.index), ())]
 
 
 def _check_slot(goal: Goal, slot: str) -> None:
@@ -116,13 +121,18 @@ class _Run:
     opened: Opened
     options: argparse.Namespace
 
-    def run(self, references: list[Reference]) -> int:
+    def run(self, references: list[tuple[Reference, tuple[Place, ...]]]) -> int:
         from goalmap.settings import DEFAULTS
 
         model = DEFAULTS.model_settings(os.environ)
         among = len(references)
-        described = [(reference, self.description(reference, among=among)) for reference in references]
-        requests = [self.request(reference, description) for reference, description in described if description]
+        job = uuid.uuid4().hex if among > 1 else ""
+        described = [(*found, self.description(found[0], among=among)) for found in references]
+        requests = [
+            self.request(reference, others, description, job)
+            for reference, others, description in described
+            if description
+        ]
         if not requests:
             _abort()
         if self.options.dry_run:
@@ -132,7 +142,9 @@ class _Run:
         # Python has SIGINT cancel the task: the model's connection is closed, and the record is dropped or parked.
         return asyncio.run(self.generate(requests, model, skipped=among - len(requests)))
 
-    def request(self, reference: Reference, description: str) -> workflows.GenerateRequest:
+    def request(
+        self, reference: Reference, others: tuple[Place, ...], description: str, job: str
+    ) -> workflows.GenerateRequest:
         from goalmap.workflows import GenerateRequest
 
         return GenerateRequest(
@@ -143,6 +155,8 @@ class _Run:
             file=reference.file,
             description=description,
             naming=self.options.naming,
+            others=others,
+            job=job,
         )
 
     async def generate(self, requests: list[workflows.GenerateRequest], model: ModelSettings, *, skipped: int) -> int:
@@ -155,7 +169,12 @@ class _Run:
                 name = f"{'/'.join(request.goal)}, {request.slot}"
                 print_note(styled(f"{visible(name)}: {visible(request.description)}", "strong", sys.stderr))
                 outcome = await workflows.generate(
-                    request, settings=model, local=local, reporter=_Progress(), neighbours=self.neighbours()
+                    request,
+                    settings=model,
+                    local=local,
+                    reporter=_Progress(),
+                    neighbours=self.neighbours(),
+                    tell=tell_reader,
                 )
                 _report(outcome)
                 return outcome

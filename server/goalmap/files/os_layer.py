@@ -244,6 +244,12 @@ def write_at(fd: int, data: bytes, offset: int) -> None:
         rest = rest[os.write(fd, rest) :]
 
 
+def truncate(fd: int, size_bytes: int) -> None:
+    """Cut the file to `size_bytes`. It saves room and nothing depends on it, so a refusal is ignored."""
+    with contextlib.suppress(OSError):
+        os.ftruncate(fd, size_bytes)
+
+
 def sync_file(fd: int) -> None:
     """Make the file's bytes durable. After a failure they may be gone from memory too: never call it again to retry."""
     _full_sync(fd)

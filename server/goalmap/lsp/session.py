@@ -24,6 +24,7 @@ from goalmap.core.text import Encoding, split_lines
 from goalmap.core.usage import Usage, users_of
 from goalmap.files import loader as disk
 from goalmap.files import recovery
+from goalmap.files.report import Pending
 from goalmap.inspection import Finding, read_map
 from goalmap.lsp.convert import Positions, to_path, to_uri
 from goalmap.lsp.documents import Document
@@ -386,7 +387,7 @@ class Session(Hooks):
         """Return `read` for one library."""
         return lambda path: self.read(library, path)
 
-    def pending(self, library: OpenLibrary) -> list[recovery.Pending]:
+    def pending(self, library: OpenLibrary) -> list[Pending]:
         """Return the generations of a library that were interrupted and wait to be finished."""
         return recovery.pending(library.root)
 

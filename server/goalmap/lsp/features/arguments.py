@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from pygls.exceptions import JsonRpcInvalidParams
 
 from goalmap.core.goal_map import GoalPath, Reference
 from goalmap.core.naming import COMPONENTS, TEMPLATE_SLOT, unsafe_reason
+from goalmap.files.report import Place
 from goalmap.lsp.session import OpenLibrary, Session
 
 if TYPE_CHECKING:
@@ -72,8 +74,27 @@ def request_of(library: OpenLibrary, argument: Json) -> GenerateRequest:
         raise JsonRpcInvalidParams("file must be the name that the map holds now")
     if naming not in _NAMINGS:
         raise JsonRpcInvalidParams("naming must be autogen or referenced")
-    description = description_of(argument)
-    return GenerateRequest(library.map_path, goal_of(argument), slot, index, file, description, naming)
+    return GenerateRequest(
+        library.map_path,
+        goal_of(argument),
+        slot,
+        index,
+        file,
+        description_of(argument),
+        naming,
+        others=tuple(_places_of(argument.get("others") or [])),
+    )
+
+
+def _places_of(others: Any) -> Iterator[Place]:
+    """Yield further places that name the same component."""
+    if not isinstance(others, list):
+        raise JsonRpcInvalidParams("others must be a list of places")
+    for other in others:
+        slot, index = (other.get("slot"), other.get("index")) if isinstance(other, dict) else (None, None)
+        if not isinstance(slot, str) or not (index is None or (type(index) is int and index >= 0)):
+            raise JsonRpcInvalidParams("others must be objects with goal, slot and index")
+        yield Place(goal_of(other), slot, index)
 
 
 def component_requests(session: Session, library: OpenLibrary, argument: Json) -> list[GenerateRequest]:
@@ -92,8 +113,11 @@ def _can_keep_its_name(file: Any) -> bool:
     return isinstance(file, str) and bool(file) and unsafe_reason(file) is None
 
 
-def component_json(reference: Reference, **more: Any) -> Json:
-    """Return what names a reference among `components`."""
+def component_json(reference: Reference, others: Iterable[Place] = (), **more: Any) -> Json:
+    """Return what names a missing component among `components`: a reference, and the other places that name it."""
+    places = [{"goal": list(other.goal), "slot": other.slot, "index": other.index} for other in others]
+    if places:
+        more = {"others": places, **more}
     return {
         "goal": list(reference.goal),
         "slot": reference.slot,

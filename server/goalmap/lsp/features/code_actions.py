@@ -45,6 +45,7 @@ CANCEL: Final = "goalmap.cancelGeneration"
 CREATE_EMPTY: Final = "goalmap.createEmpty"
 FINISH: Final = "goalmap.finishGeneration"
 DISCARD: Final = "goalmap.discardGeneration"
+REVIEW: Final = "goalmap.reviewGeneration"
 
 FIX_ALL_KIND: Final = "source.fixAll.goalmap"
 PLACEHOLDER: Final = "TODO: what this component is for, in one line"
@@ -290,11 +291,14 @@ class _Fixes:
             if first_line <= (goal.last_line if goal else 0) and line <= last_line:
                 arguments = [{"uri": self.library.map_uri, "tx": waiting.tx}]
                 name = visible("/".join((*waiting.goal, waiting.slot)))
-                fix = self.command(f"Finish the interrupted generation of {name}", FINISH, arguments)
-                yield {**fix, "kind": "quickfix", "isPreferred": True}
-                fix = self.command(
-                    f"Discard the interrupted generation of {name} (its text is kept)", DISCARD, arguments
-                )
+                if waiting.is_reviewed:
+                    fix = self.command(f"Review the text for {name}…", REVIEW, arguments)
+                    yield {**fix, "kind": "quickfix", "isPreferred": True}
+                    yield {**self.command(f"Keep the text for {name}", FINISH, arguments), "kind": "quickfix"}
+                else:
+                    fix = self.command(f"Finish the interrupted generation of {name}", FINISH, arguments)
+                    yield {**fix, "kind": "quickfix", "isPreferred": True}
+                fix = self.command(f"Discard the text for {name} (it is parked)", DISCARD, arguments)
                 yield {**fix, "kind": "quickfix"}
 
     def all_safe(self) -> list[Edit]:

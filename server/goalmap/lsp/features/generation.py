@@ -11,7 +11,6 @@ from pygls.exceptions import JsonRpcInvalidParams
 
 from goalmap.core.goal_map import Reference
 from goalmap.files.errors import CommitError
-from goalmap.lsp.buffers import after_recovery, before_write
 from goalmap.lsp.features import resolve
 from goalmap.lsp.features.arguments import (
     component_json,
@@ -30,6 +29,7 @@ from goalmap.lsp.features.code_actions import (
     FINISH,
     GENERATE,
     GENERATE_ALL,
+    REVIEW,
     described_in_map,
     guess,
     missing_in,
@@ -39,6 +39,7 @@ from goalmap.lsp.features.workspace import recover
 from goalmap.lsp.jobs import Jobs
 from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import OpenLibrary, Session
+from goalmap.lsp.telling import teller
 
 UNDO: Final = "goalmap.undo"
 _WARNING: Final = 2
@@ -59,6 +60,7 @@ def register(server: GoalmapServer, session: Session, publisher: Publisher) -> J
         UNDO: undo,
         FINISH: finish,
         DISCARD: discard,
+        REVIEW: review,
         CREATE_EMPTY: create_empty,
     }
     for name, command in commands.items():
@@ -113,8 +115,11 @@ def _described(jobs: Jobs, library: OpenLibrary, argument: Json) -> list[Json]:
         goal = library.goal_map.goal(reference.goal)
         return (described_in_map(goal, reference.slot) if goal else None) or description
 
+    from goalmap.workflows import shared_references
+
     found = missing_in(jobs.session, library, goal_of(argument) if argument.get("goal") is not None else None)
-    return [component_json(reference, description=say(reference)) for reference in found]
+    shared = shared_references(found, library.library)
+    return [component_json(reference, others, description=say(reference)) for reference, others in shared]
 
 
 def _is_described(jobs: Jobs, description: str) -> bool:
@@ -161,45 +166,55 @@ async def _recover(jobs: Jobs, library: OpenLibrary) -> None:
 
 # -- putting things right ----------------------------------------------------------------------------------------------
 def undo(jobs: Jobs, arguments: list[Any]) -> Awaitable[bool]:
-    """Undo the commit of a job, or the library's last one."""
+    """Undo what a job committed, or the library's newest one."""
     argument = first_of(arguments)
     job = argument.get("job")
-    return jobs.undo(library_of(jobs.session, argument), jobs.committed_by(job) if isinstance(job, str) else None)
+    return jobs.undo(library_of(jobs.session, argument), job if isinstance(job, str) else None)
 
 
-def finish(jobs: Jobs, arguments: list[Any]) -> Awaitable[bool]:
-    """Commit an interrupted generation on disk."""
+async def finish(jobs: Jobs, arguments: list[Any]) -> bool:
+    """Commit an interrupted generation on disk; one that awaits a review is kept by this."""
     from goalmap.files import recovery
 
-    return _settle(jobs, first_of(arguments), recovery.finish)
+    library, tx = _interrupted(jobs, arguments)
+    try:
+        async with library.writing:
+            await asyncio.to_thread(recovery.finish, library.root, tx, tell=teller(jobs.session, library))
+    except CommitError as error:
+        jobs.session.server.notify("window/showMessage", {"type": _WARNING, "message": str(error)})
+        return False
+    finally:
+        _refresh(jobs, library)
+    return True
 
 
-def discard(jobs: Jobs, arguments: list[Any]) -> Awaitable[bool]:
+async def discard(jobs: Jobs, arguments: list[Any]) -> bool:
     """Give up an interrupted generation; its text is parked."""
+    library, tx = _interrupted(jobs, arguments)
+    async with library.writing:
+        done = await jobs.unsaved.discard(library, tx)
+    _refresh(jobs, library)
+    return done
+
+
+async def review(jobs: Jobs, arguments: list[Any]) -> bool:
+    """Show the text of a generation that awaits its review, and keep or discard it as its user says."""
     from goalmap.files import recovery
 
-    return _settle(jobs, first_of(arguments), recovery.discard)
+    library, tx = _interrupted(jobs, arguments)
+    text = await asyncio.to_thread(recovery.text_of, library.root, tx)
+    verdict = "later" if text is None else await jobs.review("this reference", text)
+    if verdict == "later":
+        return False
+    return await (finish if verdict == "keep" else discard)(jobs, arguments)
 
 
-async def _settle(jobs: Jobs, argument: Json, act: Callable[[str, str], Any]) -> bool:
-    from goalmap.workflows import describe_recovery
-
-    library = library_of(jobs.session, argument)
+def _interrupted(jobs: Jobs, arguments: list[Any]) -> tuple[OpenLibrary, str]:
+    argument = first_of(arguments)
     tx = argument.get("tx")
     if not isinstance(tx, str):
         raise JsonRpcInvalidParams("tx must be a string")
-    try:
-        async with library.writing:
-            before = before_write(jobs.session, library)
-            report = await asyncio.to_thread(act, library.root, tx)
-            after_recovery(jobs.session, library, before, report)
-        messages, kind = list(describe_recovery(report)), _INFO
-    except CommitError as error:
-        messages, kind = [str(error)], _WARNING
-    for message in messages:
-        jobs.session.server.notify("window/showMessage", {"type": kind, "message": message})
-    _refresh(jobs, library)
-    return kind != _WARNING
+    return library_of(jobs.session, argument), tx
 
 
 async def create_empty(jobs: Jobs, arguments: list[Any]) -> bool:

@@ -116,23 +116,28 @@ def _question(component: Json) -> str:
     goal = visible("/".join(map(str, component.get("goal") or ())))
     kind = visible(component_type(str(component.get("slot", ""))))
     file = visible(str(component.get("file") or ""))
-    return f"Describe the {kind} {file} for {goal} in one line".replace("  ", " ")
+    others = component.get("others")
+    more = f" and {len(others)} more" if isinstance(others, list) and others else ""
+    return f"Describe the {kind} {file} for {goal}{more} in one line".replace("  ", " ")
 
 
 def _listed(session: Session, library: OpenLibrary, argument: Json) -> Json:
     """Return the components to ask about, and how many there are too many of for that."""
-    found = missing_in(session, library, goal_of(argument) if argument.get("goal") is not None else None)
+    from goalmap.workflows import shared_references
+
+    missing = missing_in(session, library, goal_of(argument) if argument.get("goal") is not None else None)
+    found = shared_references(missing, library.library)
     if len(found) <= MAX_QUESTIONS:
-        return {"components": [component_json(reference) for reference in found]}
+        return {"components": [component_json(reference, others) for reference, others in found]}
     components: list[Json] = []
     asked = left_out = 0
-    for reference in found:
+    for reference, others in found:
         described = _in_map(library, reference)
         if described is not None:
-            components.append(component_json(reference, description=described))
+            components.append(component_json(reference, others, description=described))
         elif asked < MAX_QUESTIONS:
             asked += 1
-            components.append(component_json(reference))
+            components.append(component_json(reference, others))
         else:
             left_out += 1
     return {"components": components, "leftOut": left_out}

@@ -11,14 +11,13 @@ from goalmap.core.naming import COMPONENTS, MAP_NAME
 from goalmap.files import recovery
 from goalmap.files.errors import CommitError
 from goalmap.files.store import has_records
-from goalmap.lsp.buffers import after_recovery, before_write
 from goalmap.lsp.convert import to_path
 from goalmap.lsp.features.diagnostics import Publisher
 from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import OpenLibrary, Session
+from goalmap.lsp.telling import teller
 
 _WATCHED: Final = (f"**/{MAP_NAME}", f"**/{COMPONENTS}/**", f"**/{COMPONENTS}")
-_INFO: Final = 3
 
 Json = dict[str, Any]
 
@@ -63,20 +62,10 @@ async def recover(session: Session, library: OpenLibrary) -> None:
     if not has_records(library.root):
         return
     async with library.writing:
-        before = before_write(session, library)
         try:
-            report = await asyncio.to_thread(recovery.recover, library.root)
+            await asyncio.to_thread(recovery.recover, library.root, tell=teller(session, library))
         except CommitError as error:
             session.server.notify("window/logMessage", {"type": 2, "message": str(error)})
-            return
-        after_recovery(session, library, before, report)
-    said = [f"Finished an interrupted generation: {done.file}" for done in report.finished]
-    said += [f"Kept the text of an interrupted generation in {kept.path}: {kept.reason}" for kept in report.parked]
-    for message in [*said, *report.warnings]:
-        session.server.notify("window/showMessage", {"type": _INFO, "message": message})
-    if said:
-        session.look(library)
-        session.touch(library)
 
 
 def files_changed(session: Session, publisher: Publisher, params: Json) -> None:
