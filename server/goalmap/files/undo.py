@@ -117,7 +117,10 @@ def _receipts(store: Store, tx: str | None, job: str | None) -> list[Contents]:
 
 def _undo_all(store: Store, receipts: list[Contents], begun: list[Record]) -> JobUndone:
     if len(receipts) == 1:
-        return JobUndone((_undo_one(store, receipts[0], begun),))
+        try:
+            return JobUndone((_undo_one(store, receipts[0], begun),))
+        except Refused as error:
+            raise Refused(f"{error} Nothing was undone.") from error
     job = receipts[0].header.job if receipts[0].header else ""
     over_all = Record.create(store.journal, Header(tx=last_tx(), kind="undo-job", root=store.root_path, job=job))
     begun.append(over_all)
@@ -129,7 +132,7 @@ def _undo_all(store: Store, receipts: list[Contents], begun: list[Record]) -> Jo
             kept.append(str(error))
     over_all.drop()
     if not undone:
-        raise Refused(" ".join(dict.fromkeys(kept)))
+        raise Refused(" ".join([*dict.fromkeys(kept), "Nothing was undone."]))
     return JobUndone(tuple(undone), tuple(dict.fromkeys(kept)))
 
 

@@ -40,9 +40,9 @@ if __package__ in (None, ""):  # run as a program: make the relative imports bel
 
 from goalmap.files import os_layer, transaction
 from goalmap.files.errors import CommitError
-from goalmap.files.recovery import recover
 from goalmap.files.request import GenerateRequest
-from goalmap.files.transaction import AlreadyDone, begin
+from goalmap.files.transaction import AlreadyDone
+from support.told import begin, recover
 
 COUNT = re.compile(rb'"count": "(\d{6})"')
 
