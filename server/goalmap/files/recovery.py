@@ -210,33 +210,31 @@ def park(
     """
     header, contents = record.header, record.contents
     is_whole = contents.text is not None
-    for number, attempt in enumerate(() if is_whole else contents.refused, 1):
-        if attempt:
-            _park_one(store, header.tx, _parked_name(header.tx, contents.file, f".refused-{number}"), attempt)
-    name = _parked_name(header.tx, contents.file, "" if is_whole else f".{label or 'partial'}")
-    if contents.text is not None or contents.raw or not contents.refused:
-        _park_one(store, header.tx, name, contents.raw if contents.text is None else contents.text)
-    else:
-        name = _parked_name(header.tx, contents.file, f".refused-{len(contents.refused)}")
+    kept: list[tuple[str, bytes]] = []
+    if not is_whole:
+        attempts = [attempt for attempt in contents.refused if attempt]
+        kept = [(f".refused-{number}", attempt) for number, attempt in enumerate(attempts, 1)]
+    if contents.raw or is_whole or not kept:
+        last = contents.raw if contents.text is None else contents.text
+        kept.append(("" if is_whole else f".{label or 'partial'}", last))
+    names = [_park_one(store, record, name_end, data) for name_end, data in kept]
     store.parked.sync()  # before the record and the component go: one of them must be there after a power cut
     if is_whole:
         _remove_published(store, record)
-    path = os.path.join(store.parked.path, name)
-    parked = Parked(path, reason, header.goal, header.slot, header.index, is_whole)
-    if is_told and name not in contents.told:
+    *earlier, path = (os.path.join(store.parked.path, name) for name in names)
+    parked = Parked(path, reason, header.goal, header.slot, header.index, is_whole, tuple(earlier))
+    if is_told and names[-1] not in contents.told:
         store.report.parked.append(parked)
     let_go(store, record)
     return parked
 
 
-def _parked_name(tx: str, file: str, label: str) -> str:
-    return f"{os.path.splitext(os.path.basename(file))[0][:80]}.{tx}{label}.txt"
-
-
-def _park_one(store: Store, tx: str, name: str, data: bytes) -> None:
-    temporary = _parking(tx)
+def _park_one(store: Store, record: Record, name_end: str, data: bytes) -> str:
+    tx, temporary = record.header.tx, _parking(record.header.tx)
+    name = f"{os.path.splitext(os.path.basename(record.contents.file))[0][:80]}.{tx}{name_end}.txt"
     write_whole(store.parked, temporary, data)
     store.parked.replace(temporary, store.parked, name)
+    return name
 
 
 def _remove_published(store: Store, record: Record) -> None:

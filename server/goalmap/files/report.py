@@ -49,7 +49,10 @@ class Committed:
 
 @dataclass(frozen=True)
 class Parked:
-    """A text that is kept in the file `path`, and why it is not in the library; `is_whole` where it was accepted."""
+    """A text that is kept in the file `path`, and why it is not in the library; `is_whole` where it was accepted.
+
+    `earlier` are the files of attempts that were refused before it.
+    """
 
     path: str
     reason: str
@@ -57,6 +60,12 @@ class Parked:
     slot: str
     index: int | None
     is_whole: bool = False
+    earlier: tuple[str, ...] = ()
+
+    @property
+    def paths(self) -> str:
+        """All of its files, for messages."""
+        return " and ".join((self.path, *self.earlier))
 
 
 @dataclass(frozen=True)

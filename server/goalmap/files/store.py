@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from goalmap.files import os_layer
 from goalmap.files.os_layer import OPEN_OR_CREATE, Folder
-from goalmap.files.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +47,8 @@ class Store:
     """
 
     def __init__(self, root_path: str, stack: ExitStack, tell: Tell) -> None:
+        from goalmap.files.report import Report  # late: `has_records` is on the way of every `check`
+
         self.root = stack.enter_context(Folder.open(root_path))
         self.report = Report()
         self._told = Report()
@@ -61,7 +62,7 @@ class Store:
         without a death, exactly once (I11).
         """
         if not self.report.is_empty:
-            report, self.report = self.report, Report()
+            report, self.report = self.report, type(self.report)()
             self._told.add(report)
             self._tell(report)
 

@@ -353,7 +353,7 @@ class Generation:
                 self._record.folder = store.journal
                 # What was refused before was a reply, too, however the next one ended.
                 if contents.refused or (park_text and (contents.raw or contents.text is not None)):
-                    return park(store, self._record, reason, label=label).path
+                    return park(store, self._record, reason, label=label).paths
                 self._record.drop()
         except (LockBusy, Unreadable, SlotChanged, Damaged, OSError):
             return None

@@ -87,7 +87,7 @@ def describe(report: Report, *, waiting: bool = False) -> Iterator[str]:
         yield f"Finished an interrupted undo at {visible(place)}."
     for parked in report.parked:
         place = f"{visible('/'.join(parked.goal))}, {visible(parked.slot)}"
-        yield f"The text for {place} is kept in {visible(parked.path)}: {visible(parked.reason)}."
+        yield f"The text for {place} is kept in {visible(parked.paths)}: {visible(parked.reason)}."
     for pending_one in report.pending if waiting else ():
         what = visible(pending_one.component or pending_one.tx)
         if pending_one.has_owner:
