@@ -330,7 +330,7 @@ class Jobs:
             if library.document is not None and session.is_dirty(library.document):
                 if taken_back is None:
                     self._message(
-                        _WARNING, "Nothing was undone: the map has unsaved changes. Save it, then undo again."
+                        _WARNING, "The map has unsaved changes: save it, then undo again."
                     )
                 return taken_back is True
             undone = await asyncio.to_thread(workflows.undo, library.root, tell=teller(session, library), job=job)
