@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from goalmap.files.journal import Contents
     from goalmap.files.report import Tell
 
+AWAITS_REVIEW: Final = "it waits for your review"
 _DYING_S: Final = 2.0
 _PAUSE_S: Final = 0.005
 
@@ -167,7 +168,7 @@ def _finish(store: Store, record: Record, *, finish_buffered: bool, finish_unrev
     elif contents.text is None:
         park(store, record, "the model's answer was cut short", is_told=True)
     elif contents.awaits_review and not finish_unreviewed:
-        return "its text is whole, and waits for your review"
+        return AWAITS_REVIEW
     elif contents.is_buffered and not finish_buffered and not _is_saved(store, header, contents.file):
         return "the map with its reference was not saved in the editor"
     else:
@@ -271,7 +272,8 @@ def pending(root: str, *, lock_timeout_s: float = 1.0) -> list[Pending]:
                     found.append(Pending(name.removesuffix(".gmj"), reason))
                     continue
                 if record is not None:
-                    found.append(pending_of(name.removesuffix(".gmj"), record.contents, "it was interrupted"))
+                    reason = AWAITS_REVIEW if record.contents.awaits_review else "it was interrupted"
+                    found.append(pending_of(name.removesuffix(".gmj"), record.contents, reason))
                     record.close()
     return found
 
