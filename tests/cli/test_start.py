@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from support.stand_ins import install_stand_in
+
 
 # -- init ------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("where", [[], ["new/library"]])
@@ -79,6 +81,16 @@ def test_doctor_of_a_map_that_cannot_be_read(goalmap: Any, folder: Path) -> None
     done = goalmap("doctor", env={"OPENAI_API_KEY": "x"})
     assert done.code == 1
     assert "goal_map.json is a folder" in done.out
+
+
+def test_doctor_names_a_program_that_cannot_run_the_local_model(goalmap: Any, tmp_path: Path) -> None:
+    (tmp_path / "own.gguf").write_bytes(b"GGUF...")
+    site = install_stand_in(tmp_path / "site", "xllamacpp", "0.2.0")
+    done = goalmap("doctor", env={"GOALMAP_LOCAL_GGUF": str(tmp_path / "own.gguf"), "PYTHONPATH": str(site)})
+    assert done.code == 1
+    (line,) = [line for line in done.lines if "local model" in line]
+    assert "xllamacpp 0.2.0 cannot run the embedded model" in line
+    assert "pip install" in line
 
 
 # -- recover and undo, where there is nothing to do ------------------------------------------------------------------
