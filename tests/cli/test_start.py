@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from goalmap.cli.main import main
 from support.stand_ins import install_stand_in
 
 
@@ -120,6 +121,20 @@ def test_model_install_takes_no_other_weights(goalmap: Any, tmp_path: Path) -> N
     assert (done.code, done.out) == (1, "")
     assert "could not be unpacked" in done.err
     assert not list(goalmap.home.rglob("*.gguf"))
+
+
+def test_model_install_says_what_the_model_still_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = tmp_path / "own.gguf"
+    weights.write_bytes(b"GGUF...")
+    monkeypatch.setattr("goalmap.generation.local.install_local_model", lambda *_, **__: weights)
+    monkeypatch.setenv("GOALMAP_LOCAL_GGUF", str(weights))
+    monkeypatch.syspath_prepend(install_stand_in(tmp_path / "site", "xllamacpp", "0.2.0"))
+    assert main(["model", "install"]) == 0
+    out, err = capsys.readouterr()
+    assert out == f"{weights}\n"
+    assert "note: xllamacpp 0.2.0 cannot run the embedded model" in err
 
 
 # -- lsp -------------------------------------------------------------------------------------------------------------
