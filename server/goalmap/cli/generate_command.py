@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
 import sys
 import uuid
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from goalmap.cli.console import CliError, print_note, print_text, safe_for_terminal, shown_path, styled
+from goalmap.cli.console import CliError, fault_of, print_note, print_text, safe_for_terminal, shown_path, styled
 from goalmap.cli.exit_codes import FAILED, FINE, INTERRUPTED
 from goalmap.cli.library import Opened, add_root, find_goal, open_library, warn_of_syntax
 from goalmap.cli.telling import tell_reader
@@ -120,6 +122,7 @@ class _Run:
 
     opened: Opened
     options: argparse.Namespace
+    worst: int | None = None  # the gravest exit code of what has ended so far
 
     def run(self, references: list[tuple[Reference, tuple[Place, ...]]]) -> int:
         from goalmap.settings import DEFAULTS
@@ -139,8 +142,37 @@ class _Run:
             for request in requests:
                 self.show(request, model)
             return FINE
-        # Python has SIGINT cancel the task: the model's connection is closed, and the record is dropped or parked.
-        return asyncio.run(self.generate(requests, model, skipped=among - len(requests)))
+        return self.run_interruptibly(self.generate(requests, model, skipped=among - len(requests)))
+
+    def run_interruptibly(self, work: Coroutine[Any, Any, int]) -> int:
+        """Run `work` to its end, or to that of its cancellation by Ctrl-C.
+
+        It is cancelled once: closing the connection and keeping the text take a moment, and an impatient second Ctrl-C
+        must not break that off.
+        """
+        is_interrupted = False
+
+        async def watched() -> int:
+            loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
+
+            def interrupt(*_: object) -> None:
+                nonlocal is_interrupted
+                if not is_interrupted:
+                    is_interrupted = True
+                    loop.call_soon_threadsafe(task.cancel)
+
+            before = signal.getsignal(signal.SIGINT)
+            if before is not signal.SIG_IGN:
+                signal.signal(signal.SIGINT, interrupt)
+            try:
+                return await task
+            except asyncio.CancelledError:
+                return INTERRUPTED if self.worst is None else self.worst
+            finally:
+                # Ignored for good after one: what is left is to say what became of the work, and to end.
+                signal.signal(signal.SIGINT, signal.SIG_IGN if is_interrupted else before)
+
+        return asyncio.run(watched())
 
     def request(
         self, reference: Reference, others: tuple[Place, ...], description: str, job: str
@@ -176,6 +208,7 @@ class _Run:
                     neighbours=self.neighbours(),
                     tell=tell_reader,
                 )
+                self.worst = max(self.worst or FINE, outcome.exit_code)
                 _report(outcome)
                 return outcome
 
@@ -296,4 +329,6 @@ def _report(outcome: workflows.Outcome) -> None:
     style = "warning" if outcome.exit_code == INTERRUPTED else "error"
     print_note(f"goalmap: {styled(style, style, sys.stderr)}: {outcome.message}")
     if outcome.text is not None:
-        print(outcome.text, flush=True)
+        print(outcome.text)
+        if fault_of(sys.stdout) is not None:
+            print_note(outcome.text)
