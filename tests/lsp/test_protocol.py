@@ -288,8 +288,7 @@ async def test_malformed_params_are_refused(client: LspClient, method: str, para
     assert len(refused.message) > len("Invalid params"), "the message says what is wrong"
 
 
-async def test_params_that_a_feature_stumbles_over_are_refused(client: LspClient) -> None:
-    """`context` is checked by nobody but lsprotocol, afterwards."""
+async def test_the_answer_names_the_member_at_fault(client: LspClient) -> None:
     span = {"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 0}}
     refused = await client.error(
         client.begin_request("textDocument/codeAction", {"textDocument": {"uri": URI}, "range": span})

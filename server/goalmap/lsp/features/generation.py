@@ -7,8 +7,6 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
-from pygls.exceptions import JsonRpcInvalidParams
-
 from goalmap.core.goal_map import Reference
 from goalmap.files.errors import CommitError
 from goalmap.lsp.buffers import after_recovery, before_write
@@ -83,7 +81,7 @@ def generate_all(jobs: Jobs, arguments: list[Any]) -> Json | None:
     """Begin the generation of `components`; without them, of all that a goal lacks, or the map where none is named."""
     argument = first_of(arguments)
     library = library_of(jobs.session, argument)
-    if "components" not in argument:
+    if argument.get("components") is None:
         argument = {**argument, "components": _described(jobs, library, argument)}
     everything = component_requests(jobs.session, library, argument)
     if not everything:
@@ -94,8 +92,7 @@ def generate_all(jobs: Jobs, arguments: list[Any]) -> Json | None:
     requests = [request for request in everything if request.description.strip()]
     if not all(_is_described(jobs, request.description) for request in requests or everything[:1]):
         return None
-    left_out = argument.get("leftOut")
-    skipped = len(everything) - len(requests) + (left_out if type(left_out) is int and left_out > 0 else 0)
+    skipped = len(everything) - len(requests) + (argument.get("leftOut") or 0)
     job = jobs.start_all(library, requests, skipped=skipped)
     if job is None:
         message = "All of these are being generated already."
@@ -138,8 +135,7 @@ def _may_generate(jobs: Jobs) -> bool:
 
 def cancel(jobs: Jobs, arguments: list[Any]) -> bool:
     """Cancel the job that is named, or all."""
-    job = first_of(arguments).get("job") if arguments else None
-    return jobs.cancel(job if isinstance(job, str) else None)
+    return jobs.cancel(first_of(arguments).get("job") if arguments else None)
 
 
 def set_api_key(jobs: Jobs, params: Json) -> None:
@@ -164,7 +160,7 @@ def undo(jobs: Jobs, arguments: list[Any]) -> Awaitable[bool]:
     """Undo the commit of a job, or the library's last one."""
     argument = first_of(arguments)
     job = argument.get("job")
-    return jobs.undo(library_of(jobs.session, argument), jobs.committed_by(job) if isinstance(job, str) else None)
+    return jobs.undo(library_of(jobs.session, argument), jobs.committed_by(job) if job is not None else None)
 
 
 def finish(jobs: Jobs, arguments: list[Any]) -> Awaitable[bool]:
@@ -185,13 +181,10 @@ async def _settle(jobs: Jobs, argument: Json, act: Callable[[str, str], Any]) ->
     from goalmap.workflows import describe_recovery
 
     library = library_of(jobs.session, argument)
-    tx = argument.get("tx")
-    if not isinstance(tx, str):
-        raise JsonRpcInvalidParams("tx must be a string")
     try:
         async with library.writing:
             before = before_write(jobs.session, library)
-            report = await asyncio.to_thread(act, library.root, tx)
+            report = await asyncio.to_thread(act, library.root, argument["tx"])
             after_recovery(jobs.session, library, before, report)
         messages, kind = list(describe_recovery(report)), _INFO
     except CommitError as error:

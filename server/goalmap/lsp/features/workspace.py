@@ -81,7 +81,7 @@ async def recover(session: Session, library: OpenLibrary) -> None:
 
 def files_changed(session: Session, publisher: Publisher, params: Json) -> None:
     """Follow files that changed outside of the editor."""
-    for change in params.get("changes", []):
+    for change in params["changes"]:
         path = to_path(change["uri"])
         if path is None:
             continue
@@ -104,11 +104,11 @@ def files_changed(session: Session, publisher: Publisher, params: Json) -> None:
 def folders_changed(session: Session, publisher: Publisher, params: Json) -> Any:
     """Follow the workspace's folders."""
     event = params["event"]
-    for removed in filter(None, (to_path(folder["uri"]) for folder in event.get("removed", []))):
+    for removed in filter(None, (to_path(folder["uri"]) for folder in event.get("removed") or [])):
         session.folders = [folder for folder in session.folders if folder != removed]
         for library in session.forget(removed):
             publisher.forget(library)
-    session.folders += filter(None, (to_path(folder["uri"]) for folder in event.get("added", [])))
+    session.folders += filter(None, (to_path(folder["uri"]) for folder in event.get("added") or []))
     return discover(session, publisher)
 
 
