@@ -232,8 +232,16 @@ async def test_what_is_not_json_gets_a_parse_error(client: LspClient, body: byte
 async def test_a_header_without_a_length_gets_a_parse_error(client: LspClient) -> None:
     client.send_raw(b"Content-Type: x\r\n\r\n")
     assert (await client.error(None)).code == PARSE_ERROR
+    await client.settle()
     client.send_raw(b"y" * 20_000 + b"\r\n\r\n")
     assert (await client.error(None)).code == PARSE_ERROR
+    await client.settle()
+
+
+async def test_headers_with_line_feeds_alone_are_understood(client: LspClient) -> None:
+    body = b'{"jsonrpc":"2.0","id":"lf","method":"demo/echo","params":{"a":1}}'
+    client.send_raw(b"Content-Length: %d\n\n%b" % (len(body), body))
+    assert await client.result("lf") == {"a": 1}
     await client.settle()
 
 
