@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from pygls.exceptions import JsonRpcException
 
 from goalmap.core.text import visible
+from goalmap.lsp.api_key import KeyKeeper
 from goalmap.lsp.buffers import Buffer, Written, after_write, before_write, belongs_into_buffer
 from goalmap.lsp.convert import to_uri
 from goalmap.lsp.progress import Progress, WordsReporter
@@ -47,7 +48,7 @@ class Jobs:
     def __init__(self, session: Session, publisher: Publisher) -> None:
         self.session = session
         self.publisher = publisher
-        self.api_key: str | None = None
+        self.stored_key = KeyKeeper(session)
         self._tasks: dict[str, asyncio.Future[Any]] = {}
         self._unsaved = Unsaved(session, publisher, self._message)
         self._committed: dict[str, list[str]] = {}
@@ -248,7 +249,7 @@ class Jobs:
 
     def model_settings(self) -> ModelSettings:
         """Return which model to ask: settings over environment, with the key of the editor's secret store."""
-        return self.session.settings.model_settings(os.environ, stored_key=self.api_key)
+        return self.session.settings.model_settings(os.environ, stored_key=self.stored_key.key)
 
     def tell_model(self) -> None:
         """Tell a client that shows it which model would be asked now; null where none could."""

@@ -139,9 +139,12 @@ def cancel(jobs: Jobs, arguments: list[Any]) -> bool:
 
 
 def set_api_key(jobs: Jobs, params: Json) -> None:
-    """Take the key of the editor's secret store; it is kept in memory only."""
-    key = params.get("key")
-    jobs.api_key = key if isinstance(key, str) and key else None
+    """Take the key of the editor's secret store; it is kept in memory only.
+
+    It belongs to the origin of the address `origin`, or, where that is "", of the one that is in force where settings
+    name none. Without `origin` it belongs to the one in force now.
+    """
+    jobs.stored_key.take(params.get("key"), params.get("origin"))
     jobs.tell_model()
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from functools import partial
 from typing import Any, Final
+
+from pygls.exceptions import JsonRpcException
 
 from goalmap.core.naming import COMPONENTS, MAP_NAME
 from goalmap.files import recovery
@@ -16,6 +19,8 @@ from goalmap.lsp.convert import to_path
 from goalmap.lsp.features.diagnostics import Publisher
 from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import OpenLibrary, Session
+
+log = logging.getLogger(__name__)
 
 _WATCHED: Final = (f"**/{MAP_NAME}", f"**/{COMPONENTS}/**", f"**/{COMPONENTS}")
 _INFO: Final = 3
@@ -117,7 +122,11 @@ async def fetch_settings(session: Session) -> None:
     """Ask the client for the settings under `goalmap`, where it can be asked."""
     if not session.server.client_capability("workspace.configuration"):
         return
-    answer = await session.server.ask("workspace/configuration", {"items": [{"section": "goalmap"}]}, timeout_s=10)
+    try:
+        answer = await session.server.ask("workspace/configuration", {"items": [{"section": "goalmap"}]}, timeout_s=10)
+    except (JsonRpcException, TimeoutError) as error:
+        log.warning("No settings: %s", error)  # the libraries are to be found all the same
+        return
     apply_settings(session, answer[0] if isinstance(answer, list) and answer else None)
 
 
