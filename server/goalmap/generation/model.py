@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -37,7 +38,12 @@ DEFAULT_MAX_RETRIES = 2
 _MAX_PAUSE_S = 10.0
 _CONNECT_TIMEOUT_S = 10.0
 # A component is a few kilobytes. An endpoint that sends more than this is broken, or means harm.
-_MAX_RESPONSE_BYTES = 8 * 1024 * 1024
+_MAX_TEXT_CHARS = 2 * 1024 * 1024
+# What is around the text may be a hundred times as long: a few hundred bytes for each token, also for what a model only
+# thinks. No event is kept, so that a long reply costs time and no memory, unless it is one long event.
+_MAX_WIRE_BYTES = 64 * 1024 * 1024
+_MAX_EVENT_BYTES = 8 * 1024 * 1024
+_END_OF_EVENT = re.compile(rb"\n\n|\r\n\r\n|\r\r")
 
 _END = object()
 
@@ -209,7 +215,7 @@ async def _request(
         request["seed"] = seed
     failure: ModelError
     stream: openai.AsyncStream[Any] | None = None
-    any_text = False
+    text_chars = 0
     try:
         stream = await _within(client.chat.completions.create(**request), settings)
         events = _events(stream, settings)
@@ -219,8 +225,13 @@ async def _request(
                 failure = closed(settings)
                 break
             piece = _piece(chunk, settings)
-            any_text = any_text or bool(piece.text)
-            if piece.finish_reason is not None and not any_text:
+            # Hundreds of events may have come at once. Who else has work to do has it between them.
+            await asyncio.sleep(0)
+            text_chars += len(piece.text)
+            if text_chars > _MAX_TEXT_CHARS:
+                failure = _too_much(settings, f"{_MAX_TEXT_CHARS // 1024**2} million characters")
+                break
+            if piece.finish_reason is not None and not text_chars:
                 failure = _empty(piece.finish_reason, settings)
                 break
             if piece.text or piece.finish_reason is not None:
@@ -284,18 +295,26 @@ def _limit_parameter(settings: ModelSettings) -> str:
 
 def _capped(read: Callable[..., AsyncIterator[bytes]], settings: ModelSettings) -> Callable[..., AsyncIterator[bytes]]:
     async def capped(*args: Any) -> AsyncIterator[bytes]:
-        size_bytes = 0
+        size_bytes = event_bytes = 0
+        end = b""
         async for chunk in read(*args):
             size_bytes += len(chunk)
-            if size_bytes > _MAX_RESPONSE_BYTES:
-                raise ModelError(
-                    "garbage",
-                    f"{settings.address} sent more than {_MAX_RESPONSE_BYTES // 1024**2} MB.",
-                    "Check that goalmap.model.baseUrl names a chat model.",
-                )
+            event_bytes += len(chunk)
+            for found in _END_OF_EVENT.finditer(end + chunk):
+                event_bytes = len(end) + len(chunk) - found.end()
+            end = (end + chunk)[-3:]
+            for taken_bytes, limit_bytes in ((size_bytes, _MAX_WIRE_BYTES), (event_bytes, _MAX_EVENT_BYTES)):
+                if taken_bytes > limit_bytes:
+                    raise _too_much(settings, f"{limit_bytes // 1024**2} MB")
             yield chunk
 
     return capped
+
+
+def _too_much(settings: ModelSettings, size: str) -> ModelError:
+    return ModelError(
+        "garbage", f"{settings.address} sent more than {size}.", "Check that goalmap.model.baseUrl names a chat model."
+    )
 
 
 async def _within(step: Awaitable[_T], settings: ModelSettings) -> _T:
