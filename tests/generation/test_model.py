@@ -224,7 +224,8 @@ def test_a_certificate_that_is_not_trusted() -> None:
     error.__cause__ = ExceptionGroup("attempts", [untrusted])
     explained = failures.from_exception(error, ModelSettings())
     assert explained.kind == "tls"
-    assert "self-signed certificate" in explained.message
+    assert "is not trusted: self-signed certificate" in explained.message
+    assert "SSL_CERT_FILE" in explained.next_step
 
 
 @pytest.mark.parametrize("pause_after", [-1, 0, 1])

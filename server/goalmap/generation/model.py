@@ -12,14 +12,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import os
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from goalmap.generation.failures import ModelError, closed, from_exception, garbage, inactivity
+from goalmap.generation.failures import (
+    ModelError,
+    closed,
+    from_environment_fault,
+    from_exception,
+    garbage,
+    inactivity,
+)
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     import openai
@@ -90,6 +99,11 @@ class ModelSettings:
         """The endpoint's address as it may be shown: without user, password and query."""
         parts = urlsplit(self.base_url or DEFAULT_BASE_URL)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the endpoint is on this machine, and so reached without a proxy."""
+        return urlsplit(self.base_url or DEFAULT_BASE_URL).hostname in _LOOPBACK_HOSTS
 
     @property
     def sends_key(self) -> bool:
@@ -203,7 +217,13 @@ async def _request(
     extra_body: Mapping[str, object] | None,
 ) -> AsyncGenerator[Delta, None]:
     await asyncio.to_thread(importlib.import_module, "openai")
-    client = _client(settings)
+    failure: ModelError | None = None
+    try:
+        client = _client(settings)
+    except Exception as error:  # noqa: BLE001 - the environment's certificates and proxies are read here
+        failure = from_environment_fault(error)
+    if failure is not None:  # out here: see below
+        raise failure
     request: dict[str, Any] = {
         "model": settings.name or DEFAULT_MODEL_NAME,
         "messages": list(messages),
@@ -213,7 +233,6 @@ async def _request(
     }
     if seed is not None:
         request["seed"] = seed
-    failure: ModelError
     stream: openai.AsyncStream[Any] | None = None
     text_chars = 0
     try:
@@ -257,7 +276,7 @@ def _client(settings: ModelSettings) -> openai.AsyncOpenAI:
     url = urlsplit(settings.base_url or DEFAULT_BASE_URL)
     host = url.hostname or ""
     is_openai = host == "api.openai.com"
-    is_loopback = host in _LOOPBACK_HOSTS
+    is_loopback = settings.is_loopback
     kept = _SENT_HEADERS | (_OPENAI_ACCOUNT_HEADERS if is_openai and settings.sends_key else frozenset())
 
     async def dress(request: Any) -> None:
@@ -275,7 +294,7 @@ def _client(settings: ModelSettings) -> openai.AsyncOpenAI:
         trust_env=not is_loopback,
         # Loading the certificates of all authorities takes longer than a sentence of the embedded model, which is
         # not reached by TLS at all.
-        verify=url.scheme == "https" or not is_loopback,
+        verify=_own_certificates() if is_loopback and url.scheme == "https" else not is_loopback,
         event_hooks={"request": [dress], "response": [cap]},
     )
     return openai.AsyncOpenAI(
@@ -285,6 +304,14 @@ def _client(settings: ModelSettings) -> openai.AsyncOpenAI:
         max_retries=0,
         http_client=transport,
     )
+
+
+def _own_certificates() -> ssl.SSLContext | bool:
+    """Return what SSL_CERT_FILE and SSL_CERT_DIR name, which a client without proxies would not look at either."""
+    import ssl
+
+    cafile, capath = os.environ.get("SSL_CERT_FILE") or None, os.environ.get("SSL_CERT_DIR") or None
+    return ssl.create_default_context(cafile=cafile, capath=capath) if cafile or capath else True
 
 
 def _limit_parameter(settings: ModelSettings) -> str:
