@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from pygls.exceptions import JsonRpcException
 
 from goalmap.core.text import visible
+from goalmap.lsp.api_key import KeyKeeper
 from goalmap.lsp.buffers import belongs_into_buffer
 from goalmap.lsp.convert import to_uri
 from goalmap.lsp.progress import Progress, WordsReporter
@@ -48,7 +49,7 @@ class Jobs:
     def __init__(self, session: Session, publisher: Publisher) -> None:
         self.session = session
         self.publisher = publisher
-        self.api_key: str | None = None
+        self.stored_key = KeyKeeper(session)
         self._tasks: dict[str, asyncio.Future[Any]] = {}
         self.unsaved = Unsaved(session, publisher, self._message)
         self._committed: dict[str, None] = {}  # jobs of which something can be undone, the newest last
@@ -254,7 +255,7 @@ class Jobs:
 
     def model_settings(self) -> ModelSettings:
         """Return which model to ask: settings over environment, with the key of the editor's secret store."""
-        return self.session.settings.model_settings(os.environ, stored_key=self.api_key)
+        return self.session.settings.model_settings(os.environ, stored_key=self.stored_key.key)
 
     def tell_model(self) -> None:
         """Tell a client that shows it which model would be asked now; null where none could."""
@@ -329,9 +330,7 @@ class Jobs:
                 return taken_back
             if library.document is not None and session.is_dirty(library.document):
                 if taken_back is None:
-                    self._message(
-                        _WARNING, "The map has unsaved changes: save it, then undo again."
-                    )
+                    self._message(_WARNING, "The map has unsaved changes: save it, then undo again.")
                 return taken_back is True
             undone = await asyncio.to_thread(workflows.undo, library.root, tell=teller(session, library), job=job)
         if taken_back is not None and not undone.results:

@@ -96,7 +96,7 @@ def _wanted(kind: str, only: list[str] | None) -> bool:
 
 def can_ask(session: Session) -> bool:
     """Whether the client can put a question of ours to the user and resolve the command with the answer."""
-    return "string" in (session.server.client_capability("experimental.interactiveResolve.inputTypes") or [])
+    return "string" in session.server.client_list("experimental.interactiveResolve.inputTypes")
 
 
 def autogen_target(library: OpenLibrary, reference: Reference) -> str:
@@ -256,7 +256,7 @@ class _Fixes:
 
     def create_empty(self, path: str) -> Json:
         title = f"Create empty {visible(path)}"
-        operations = self.session.server.client_capability("workspace.workspaceEdit.resourceOperations") or []
+        operations = self.session.server.client_list("workspace.workspaceEdit.resourceOperations")
         if "create" in operations:
             creation = {"kind": "create", "uri": self.library.uri(path), "options": {"ignoreIfExists": True}}
             return {"title": title, "edit": {"documentChanges": [creation]}}
@@ -364,7 +364,7 @@ def _for_component(session: Session, library: OpenLibrary, path: str) -> Iterato
     for goal, edit in islice(_rooms_for(library, path), _MAX_ROOMS):
         title = f"Add to {visible('/'.join(goal.path))}"
         yield {"title": title, **common, "edit": fixes.workspace_edit([edit])}
-    if "delete" in (session.server.client_capability("workspace.workspaceEdit.resourceOperations") or []):
+    if "delete" in session.server.client_list("workspace.workspaceEdit.resourceOperations"):
         deletion = {"documentChanges": [{"kind": "delete", "uri": library.uri(path)}]}
         yield {"title": f"Delete {visible(path)}", **common, "edit": deletion}
 

@@ -139,11 +139,11 @@ def _snippet_text(text: str) -> str:
 # -- one item --------------------------------------------------------------------------------------------------------
 def resolve(session: Session, item: Json) -> Json:
     """Return the item with the start of its component's text, its size and its users."""
-    data = item.get("data")
-    uri, path = (data.get("uri"), data.get("path")) if isinstance(data, dict) else (None, None)
-    library = session.library_at(uri) if isinstance(uri, str) else None
-    if library is None or not isinstance(path, str) or path not in library.library.files:
+    data = item.get("data") or {}
+    library = session.library_at(data["uri"]) if data else None
+    if library is None or data["path"] not in library.library.files:
         return item
+    path = data["path"]
     text = session.read(library, path)
     if text is None:
         return {**item, "documentation": {"kind": "plaintext", "value": "This file cannot be read."}}

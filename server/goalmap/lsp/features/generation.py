@@ -7,8 +7,6 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
-from pygls.exceptions import JsonRpcInvalidParams
-
 from goalmap.core.goal_map import Reference
 from goalmap.files.errors import CommitError
 from goalmap.lsp.features import resolve
@@ -85,7 +83,7 @@ def generate_all(jobs: Jobs, arguments: list[Any]) -> Json | None:
     """Begin the generation of `components`; without them, of all that a goal lacks, or the map where none is named."""
     argument = first_of(arguments)
     library = library_of(jobs.session, argument)
-    if "components" not in argument:
+    if argument.get("components") is None:
         argument = {**argument, "components": _described(jobs, library, argument)}
     everything = component_requests(jobs.session, library, argument)
     if not everything:
@@ -96,8 +94,7 @@ def generate_all(jobs: Jobs, arguments: list[Any]) -> Json | None:
     requests = [request for request in everything if request.description.strip()]
     if not all(_is_described(jobs, request.description) for request in requests or everything[:1]):
         return None
-    left_out = argument.get("leftOut")
-    skipped = len(everything) - len(requests) + (left_out if type(left_out) is int and left_out > 0 else 0)
+    skipped = len(everything) - len(requests) + (argument.get("leftOut") or 0)
     job = jobs.start_all(library, requests, skipped=skipped)
     if job is None:
         message = "All of these are being generated already."
@@ -143,14 +140,16 @@ def _may_generate(jobs: Jobs) -> bool:
 
 def cancel(jobs: Jobs, arguments: list[Any]) -> bool:
     """Cancel the job that is named, or all."""
-    job = first_of(arguments).get("job") if arguments else None
-    return jobs.cancel(job if isinstance(job, str) else None)
+    return jobs.cancel(first_of(arguments).get("job") if arguments else None)
 
 
 def set_api_key(jobs: Jobs, params: Json) -> None:
-    """Take the key of the editor's secret store; it is kept in memory only."""
-    key = params.get("key")
-    jobs.api_key = key if isinstance(key, str) and key else None
+    """Take the key of the editor's secret store; it is kept in memory only.
+
+    It belongs to the origin of the address `origin`, or, where that is "", of the one that is in force where settings
+    name none. Without `origin` it belongs to the one in force now.
+    """
+    jobs.stored_key.take(params.get("key"), params.get("origin"))
     jobs.tell_model()
 
 
@@ -169,7 +168,7 @@ def undo(jobs: Jobs, arguments: list[Any]) -> Awaitable[bool]:
     """Undo what a job committed, or the library's newest one."""
     argument = first_of(arguments)
     job = argument.get("job")
-    return jobs.undo(library_of(jobs.session, argument), job if isinstance(job, str) else None)
+    return jobs.undo(library_of(jobs.session, argument), job)
 
 
 async def finish(jobs: Jobs, arguments: list[Any]) -> bool:
@@ -211,10 +210,7 @@ async def review(jobs: Jobs, arguments: list[Any]) -> bool:
 
 def _interrupted(jobs: Jobs, arguments: list[Any]) -> tuple[OpenLibrary, str]:
     argument = first_of(arguments)
-    tx = argument.get("tx")
-    if not isinstance(tx, str):
-        raise JsonRpcInvalidParams("tx must be a string")
-    return library_of(jobs.session, argument), tx
+    return library_of(jobs.session, argument), argument["tx"]
 
 
 async def create_empty(jobs: Jobs, arguments: list[Any]) -> bool:

@@ -12,8 +12,6 @@ from functools import partial
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
-from pygls.exceptions import JsonRpcInvalidParams
-
 from goalmap.core.assembly import Prompt
 from goalmap.core.goal_map import Goal, GoalPath
 from goalmap.core.text import Span, split_lines, to_units, visible
@@ -58,10 +56,10 @@ def parse_uri(uri: str) -> tuple[str, GoalPath] | None:
 
     The query may also be `{"uri": <the map's>, "goal": [...]}`, for clients whose path is a title.
     """
-    parts = urlsplit(uri)
     try:
+        parts = urlsplit(uri)
         query = json.loads(unquote(parts.query))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     map_uri: Any = f"file://{parts.netloc}{parts.path}"
     if isinstance(query, dict):
@@ -106,10 +104,7 @@ def prompt(session: Session, params: Json) -> Json | None:
 
     Offsets count UTF-16 code units, whatever the encoding of positions.
     """
-    uri, path = params.get("uri"), params.get("goal")
-    if not isinstance(uri, str) or not isinstance(path, list) or not all(isinstance(part, str) for part in path):
-        raise JsonRpcInvalidParams("Invalid params of goalmap/prompt: 'uri' must be a string, 'goal' a list of strings")
-    found = _find(session, uri, tuple(path))
+    found = _find(session, params["uri"], tuple(params["goal"]))
     if found is None:
         return None
     library, goal = found

@@ -17,6 +17,7 @@ from goalmap.core.text import visible
 from goalmap.lsp.protocol import RequestFailed
 from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Cursor, OpenLibrary, Session
+from goalmap.lsp.shapes import lookup
 from goalmap.lsp.workspace_edits import can_rename_files, workspace_edit
 
 Json = dict[str, Any]
@@ -26,7 +27,7 @@ def register(server: GoalmapServer, session: Session) -> None:
     """Serve these features."""
 
     def capability(client: Json) -> Json:
-        can_prepare = ((client.get("textDocument") or {}).get("rename") or {}).get("prepareSupport")
+        can_prepare = lookup(client, "textDocument.rename.prepareSupport")
         return {"renameProvider": {"prepareProvider": True} if can_prepare else True}
 
     server.request("textDocument/rename", capability)(partial(rename, session))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from functools import partial
 from typing import Any, Final
+
+from pygls.exceptions import JsonRpcException
 
 from goalmap.core.naming import COMPONENTS, MAP_NAME
 from goalmap.files import recovery
@@ -16,6 +19,8 @@ from goalmap.lsp.features.diagnostics import Publisher
 from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import OpenLibrary, Session
 from goalmap.lsp.telling import teller
+
+log = logging.getLogger(__name__)
 
 _WATCHED: Final = (f"**/{MAP_NAME}", f"**/{COMPONENTS}/**", f"**/{COMPONENTS}")
 
@@ -70,7 +75,7 @@ async def recover(session: Session, library: OpenLibrary) -> None:
 
 def files_changed(session: Session, publisher: Publisher, params: Json) -> None:
     """Follow files that changed outside of the editor."""
-    for change in params.get("changes", []):
+    for change in params["changes"]:
         path = to_path(change["uri"])
         if path is None:
             continue
@@ -93,11 +98,11 @@ def files_changed(session: Session, publisher: Publisher, params: Json) -> None:
 def folders_changed(session: Session, publisher: Publisher, params: Json) -> Any:
     """Follow the workspace's folders."""
     event = params["event"]
-    for removed in filter(None, (to_path(folder["uri"]) for folder in event.get("removed", []))):
+    for removed in filter(None, (to_path(folder["uri"]) for folder in event.get("removed") or [])):
         session.folders = [folder for folder in session.folders if folder != removed]
         for library in session.forget(removed):
             publisher.forget(library)
-    session.folders += filter(None, (to_path(folder["uri"]) for folder in event.get("added", [])))
+    session.folders += filter(None, (to_path(folder["uri"]) for folder in event.get("added") or []))
     return discover(session, publisher)
 
 
@@ -106,7 +111,11 @@ async def fetch_settings(session: Session) -> None:
     """Ask the client for the settings under `goalmap`, where it can be asked."""
     if not session.server.client_capability("workspace.configuration"):
         return
-    answer = await session.server.ask("workspace/configuration", {"items": [{"section": "goalmap"}]}, timeout_s=10)
+    try:
+        answer = await session.server.ask("workspace/configuration", {"items": [{"section": "goalmap"}]}, timeout_s=10)
+    except (JsonRpcException, TimeoutError) as error:
+        log.warning("No settings: %s", error)  # the libraries are to be found all the same
+        return
     apply_settings(session, answer[0] if isinstance(answer, list) and answer else None)
 
 
