@@ -88,15 +88,17 @@ class Result:
 class Crowd:
     """One library, and everybody around it."""
 
-    def __init__(self, base: Path, slots: int, *, texts: frozenset[str] = frozenset()) -> None:
-        self.root = base / "library"
+    def __init__(
+        self, base: Path, slots: int, *, texts: frozenset[str] = frozenset(), root: Path | None = None
+    ) -> None:
+        self.root = root or base / "library"
         self.map = self.root / "goal_map.json"
         self.notes = base / "notes"
         self.logs = base / "logs"
         self.slots = slots
         self._texts = texts
         (self.root / "components" / "protocols").mkdir(parents=True)
-        self.notes.mkdir()
+        self.notes.mkdir(parents=True)
         self.logs.mkdir()
         goals: dict[str, object] = {f"GOAL{n}": {"protocol": f"todo{n}.txt"} for n in range(slots)}
         by_hand = dict.fromkeys(("count", "note0", "note1", "note2", "note3"), "000000")
