@@ -150,6 +150,7 @@ class Editor:
         client_name: str = "Paper",
         options: Json = None,
         roots: Sequence[str] = ("",),
+        patience_s: float | None = None,
     ) -> None:
         self.folder = folder.resolve()
         self.encoding = encoding
@@ -164,6 +165,8 @@ class Editor:
             self.write(path, text)
         self.server = app.build()
         self.session: Any = self.server.hooks
+        # What a disk that is not slow does at once must not depend on how busy the machine is.
+        self.session.patience.limit_s = TIMEOUT_S if patience_s is None else patience_s
         self.server.protocol.connected(_Output(self))
         capabilities = FULL_CLIENT if capabilities is None else capabilities
         self.capabilities = {**capabilities, "general": {"positionEncodings": [encoding]}}
@@ -178,8 +181,8 @@ class Editor:
                 "initializationOptions": options,
             },
         )["capabilities"]
-        for _ in self.session.discover_some():
-            pass  # what `initialized` starts in the background, done before the first request
+        # What `initialized` starts in the background, done before the first request.
+        self._loop.run_until_complete(self.session.discover(_take))
         for path, text in self.paper.opened.items():
             self.open(path, text)
 
@@ -367,6 +370,10 @@ def _changes(edit: Json) -> Iterator[Json]:
     for uri, edits in edit.get("changes", {}).items():
         yield {"textDocument": {"uri": uri}, "edits": edits}
     yield from edit.get("documentChanges", [])
+
+
+async def _take(_: object) -> None:
+    """Take in a library that was found, and do no more."""
 
 
 class _Output:

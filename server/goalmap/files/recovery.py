@@ -16,6 +16,7 @@ from goalmap.files import undo as undoing
 from goalmap.files.atomic import MapFile, write_whole
 from goalmap.files.commit import Committed, commit_record, find_reference, remove_component, users_of
 from goalmap.files.errors import NotCommitted, Refused, SlotChanged, Unreadable, explain
+from goalmap.files.interrupted import NOTHING, Interrupted
 from goalmap.files.journal import Damaged, Header, Record, peek, record_names
 from goalmap.files.os_layer import Folder
 from goalmap.files.store import LOCK_WAIT_S, LockBusy, Store, digest, fallback_folder, has_records, locked
@@ -225,22 +226,45 @@ def pending(root: str, *, lock_timeout_s: float = 1.0) -> list[Pending]:
     Where another process keeps the lock for longer than `lock_timeout_s` the answer is empty: ask again at the next
     change.
     """
+    found = _look_at_records(root, lock_timeout_s, None)
+    return [one for one in found.records if not one.has_owner] if found else []
+
+
+def newest_pending(root: str, *, at_most: int) -> Interrupted | None:
+    """As `pending`, but of the newest records only, those whose owners live among them, and without waiting.
+
+    None while another process is at work in the library.
+    """
+    return _look_at_records(root, 0.0, at_most)
+
+
+def _look_at_records(root: str, lock_timeout_s: float, at_most: int | None) -> Interrupted | None:
+    """Look at records within the lock: recovery would take a record that is looked at for one whose owner lives."""
     if not has_records(root):
-        return []
-    found = []
-    with contextlib.suppress(LockBusy, OSError), locked(root, timeout_s=lock_timeout_s) as store:
-        for folder in _record_folders(store):
-            for name in record_names(folder):
+        return NOTHING
+    found: list[Pending] = []
+    more = 0
+    try:
+        with locked(root, timeout_s=lock_timeout_s) as store:
+            names = [(name, folder) for folder in _record_folders(store) for name in record_names(folder)]
+            if at_most is not None and len(names) > at_most:
+                more = len(names) - at_most
+                names = sorted(names, key=lambda named: named[0])[-at_most:]
+            for name, folder in names:
+                tx = name.removesuffix(".gmj")
                 try:
                     record = Record.load(folder, name)
                 except (Damaged, OSError) as error:
-                    reason = explain(error) if isinstance(error, OSError) else str(error)
-                    found.append(Pending(name.removesuffix(".gmj"), reason))
+                    found.append(Pending(tx, explain(error) if isinstance(error, OSError) else str(error)))
                     continue
-                if record is not None:
-                    found.append(_pending(name.removesuffix(".gmj"), record.contents, "it was interrupted"))
+                if record is None:
+                    found.append(Pending(tx, "it is being written right now", has_owner=True))
+                else:
+                    found.append(_pending(tx, record.contents, "it was interrupted"))
                     record.close()
-    return found
+    except (LockBusy, OSError):
+        return None
+    return Interrupted(tuple(found), more)
 
 
 def finish(root: str, tx: str, *, lock_timeout_s: float = LOCK_WAIT_S) -> RecoveryReport:
