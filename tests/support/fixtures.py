@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -270,12 +270,38 @@ class Editor:
     # -- messages ------------------------------------------------------------------------------------------------------
     def request(self, method: str, params: Json = None) -> Json:
         """Send a request and return its result; raise `Refused` for an error."""
+        return self.result(self.begin(method, params))
+
+    def begin(self, method: str, params: Json = None) -> int:
+        """Send a request, and return its number at once."""
         self._ids += 1
         self._send({"id": self._ids, "method": method, "params": params})
-        answer = self._loop.run_until_complete(self._answer(self._ids))
+        return self._ids
+
+    def result(self, number: int) -> Json:
+        """Wait for the answer to a request and return its result; raise `Refused` for an error."""
+        answer = self._loop.run_until_complete(self._answer(number))
         if "error" in answer:
             raise Refused(answer["error"])
         return answer["result"]
+
+    def is_answered(self, number: int) -> bool:
+        """Whether the answer to a request has come."""
+        return any(message.get("id") == number and "method" not in message for message in self.messages)
+
+    def hear(self, method: str, accept: Callable[[Json], bool]) -> Json:
+        """Wait for a notification of the server that `accept`s, and return its params; forget those before it."""
+
+        async def wait() -> Json:
+            async with asyncio.timeout(TIMEOUT_S):
+                while True:
+                    for params in self.received(method):
+                        if accept(params):
+                            return params
+                    self._news.clear()
+                    await self._news.wait()
+
+        return self._loop.run_until_complete(wait())
 
     async def _answer(self, msg_id: int) -> Json:
         async with asyncio.timeout(TIMEOUT_S):

@@ -16,7 +16,6 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -34,7 +33,7 @@ from goalmap.files import interrupted
 from goalmap.files import loader as disk
 from goalmap.inspection import Finding, read_map
 from goalmap.lsp.convert import Positions, to_path, to_uri
-from goalmap.lsp.disk import Disk, Late, Patience
+from goalmap.lsp.disk import Answer, Disk, Late, Patience
 from goalmap.lsp.documents import Document
 from goalmap.lsp.server import GoalmapServer, Hooks
 from goalmap.settings import DEFAULTS, Settings
@@ -74,19 +73,18 @@ class _Look:
     number: int
     reads_map: bool
     known: Stamp | None
-    seen: Future[_Seen]
+    seen: Answer[_Seen]
 
     def serves(self, *, reads_map: bool, known: Stamp | None) -> bool:
         """Whether it will see what a look that begins now would see."""
-        is_yet_to_begin = not (self.seen.running() or self.seen.done())
-        return is_yet_to_begin and (not reads_map or (self.reads_map and self.known == known))
+        return not self.seen.has_begun and (not reads_map or (self.reads_map and self.known == known))
 
 
 class _Request:
     """A request that is being answered: what the disk has said for it, or is going to."""
 
     def __init__(self) -> None:
-        self.asked: dict[Any, Future[Any]] = {}
+        self.asked: dict[Any, Answer[Any]] = {}
         self.looks: dict[str, _Look] = {}
         self.texts: dict[str, str | None] = {}
 
@@ -295,7 +293,7 @@ class Session(Hooks):
         self._request: _Request | None = None
         # For files that belong to no library that is known, by their folder.
         self._elsewhere: dict[str, Disk] = {}
-        self._finding: dict[str, Future[str | None]] = {}
+        self._finding: dict[str, Answer[str | None]] = {}
 
     @property
     def encoding(self) -> Encoding:
@@ -492,17 +490,17 @@ class Session(Hooks):
         work = partial(disk.map_of, path)
         if self._request is not None:
             return self.ask(beside, ("map of", path), work)
-        future = self._finding.get(path)
-        if future is None:
-            future = beside.submit(work)
-            if not self.patience.wait(beside, future):
-                self._finding[path] = future
-                self._when_done(future, partial(self._found_late, path))
-        return future.result() if future.done() else None
+        answer = self._finding.get(path)
+        if answer is None:
+            answer = beside.submit(work)
+            if not self.patience.wait(beside, answer):
+                self._finding[path] = answer
+                self._when_done(answer, partial(self._found_late, path))
+        return answer.result() if answer.is_done else None
 
-    def _found_late(self, path: str, future: Future[str | None]) -> None:
+    def _found_late(self, path: str, answer: Answer[str | None]) -> None:
         self._finding.pop(path, None)
-        found = future.result()
+        found = answer.result()
         if found is not None and found not in self.libraries:
             library = self._add(found)
             self.look(library)
@@ -593,7 +591,7 @@ class Session(Hooks):
         self, request: _Request, handler: Callable[..., Any], arguments: tuple[Any, ...], late: Late
     ) -> Any:
         while True:
-            await self._until_done(late.future)
+            await self._until_done(late.answer)
             try:
                 return self._handle(request, handler, arguments)
             except Late as again:
@@ -603,38 +601,38 @@ class Session(Hooks):
         """Return what `work`, done once for a request and known to it by `key`, says of the disk; see `answering`."""
         if self._request is None:
             return work()  # there is nobody to come back to with the answer
-        future = self._request.asked.get(key)
-        if future is None:
-            future = self._request.asked[key] = where.submit(work)
-        if not self.patience.wait(where, future):
-            raise Late(future)
-        return cast("T", future.result())
+        answer = self._request.asked.get(key)
+        if answer is None:
+            answer = self._request.asked[key] = where.submit(work)
+        if not self.patience.wait(where, answer):
+            raise Late(answer)
+        return cast("T", answer.result())
 
     async def on_disk(self, library: OpenLibrary, work: Callable[[], T]) -> T:
         """Return what `work` says, done by the library's own thread, in turn with all other looks at its files."""
         return await self._done(library.disk.submit(work))
 
-    async def _done(self, future: Future[T]) -> T:
-        await self._until_done(future)
-        return future.result()
+    async def _done(self, answer: Answer[T]) -> T:
+        await self._until_done(answer)
+        return answer.result()
 
-    async def _until_done(self, future: Future[Any]) -> None:
+    async def _until_done(self, answer: Answer[Any]) -> None:
         # Not asyncio.wrap_future: who gives up waiting must not take away what others wait for too.
         done = asyncio.Event()
-        self._when_done(future, lambda _: done.set())
+        self._when_done(answer, lambda _: done.set())
         await done.wait()
 
     def _soon(self, call: Callable[[], Any]) -> None:
         self._loop.call_soon(call)
 
-    def _when_done(self, future: Future[T], call: Callable[[Future[T]], Any]) -> None:
-        """Call `call`, on the event loop, when `future` is done; never, where the server ends before."""
+    def _when_done(self, answer: Answer[T], call: Callable[[Answer[T]], Any]) -> None:
+        """Call `call`, on the event loop, when `answer` is done; never, where the server ends before."""
 
-        def tell(done: Future[T]) -> None:
+        def tell(done: Answer[T]) -> None:
             with suppress(RuntimeError):  # the loop is closed
                 self._loop.call_soon_threadsafe(call, done)
 
-        future.add_done_callback(tell)
+        answer.when_done(tell)
 
     # -- reading -------------------------------------------------------------------------------------------------------
     def read(self, library: OpenLibrary, path: str) -> str | None:

@@ -65,7 +65,7 @@ async def discover(session: Session, publisher: Publisher) -> None:
 
 async def recover(session: Session, library: OpenLibrary) -> None:
     """Finish what an earlier run left in a library; costs next to nothing where it left nothing."""
-    if not has_records(library.root):
+    if not await session.on_disk(library, partial(has_records, library.root)):
         return
     async with library.writing:
         before = before_write(session, library)
