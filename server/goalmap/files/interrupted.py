@@ -10,7 +10,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from goalmap.files import store
+from goalmap.files import os_layer, store
 from goalmap.files.loader import RACY_NS
 
 if TYPE_CHECKING:
@@ -65,15 +65,7 @@ class Journal:
         return self._found
 
     def _folder_stamps(self) -> tuple[tuple[int, int] | None, ...]:
-        journal = _stamp(os.path.join(self._root, store.STATE, store.JOURNAL))
-        if _stamp(store.fallback_home()) is None:
+        journal = os_layer.stamp(os.path.join(self._root, store.STATE, store.JOURNAL))
+        if os_layer.stamp(store.fallback_home()) is None:
             return journal, None
-        return journal, _stamp(store.fallback_folder(self._root))
-
-
-def _stamp(folder: str) -> tuple[int, int] | None:
-    try:
-        status = os.stat(folder)
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ino
+        return journal, os_layer.stamp(store.fallback_folder(self._root))

@@ -262,8 +262,10 @@ def _look_at_records(root: str, lock_timeout_s: float, at_most: int | None) -> I
                 else:
                     found.append(_pending(tx, record.contents, "it was interrupted"))
                     record.close()
-    except (LockBusy, OSError):
+    except LockBusy:
         return None
+    except OSError:
+        pass  # a library that cannot be locked cannot be recovered either: what could be read is all there is to say
     return Interrupted(tuple(found), more)
 
 
