@@ -150,6 +150,8 @@ class OpenLibrary:
 
     def take_over(self, look: _Look) -> bool:
         """Take over what a look that is done has found, unless a later one was faster; return whether that is news."""
+        if self._last_look is look:
+            self._last_look = None  # it may hold a whole reading of the map
         if look.number <= self._taken_over:
             return False
         self._taken_over = look.number

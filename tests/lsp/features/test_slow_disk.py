@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from goalmap.files import os_layer
 from goalmap.files.journal import Header, Record, new_tx
+from goalmap.files.loader import LibraryLoader
 from goalmap.files.os_layer import OPEN_OR_CREATE, Folder
 from goalmap.files.store import locked
+from goalmap.lsp import disk
 from goalmap.lsp.disk import Answer, Disk, Patience
+from goalmap.lsp.features import diagnostics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from support.fixtures import Editor
@@ -196,6 +202,25 @@ def test_news_of_files_is_taken_in_without_waiting_for_a_slow_disk(edit: Edit, s
     editor.let_settle()
 
 
+def test_slow_files_are_looked_into_one_by_one_so_that_whoever_waits_for_one_has_a_turn(
+    edit: Edit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(diagnostics, "_AT_ONCE_S", 0.0)
+    turns: list[int] = []
+    examine = LibraryLoader.examine
+
+    def counted(loader: LibraryLoader, paths: Iterable[str]) -> Any:
+        taken = list(paths)
+        turns.append(len(taken))
+        return examine(loader, taken)
+
+    monkeypatch.setattr(LibraryLoader, "examine", counted)
+    editor = opened(edit, PAPER.replace("You are a detective.", "").replace("Ask why, five times.", ""))
+    assert turns[:2] == [1, 1]
+    told = editor.hear("textDocument/publishDiagnostics", lambda told: codes(told).count("component.empty") == 2)
+    assert told["uri"] == editor.uri(MAP)
+
+
 def test_an_edit_asks_nothing_of_the_disk(edit: Edit, monkeypatch: pytest.MonkeyPatch) -> None:
     editor = opened(edit)
     asked: list[Any] = []
@@ -209,16 +234,36 @@ def test_an_edit_asks_nothing_of_the_disk(edit: Edit, monkeypatch: pytest.Monkey
 def test_the_loop_waits_for_a_disk_that_hangs_once_and_then_no_more() -> None:
     begun: list[float] = []
     waits = Patience(0.5, lambda _: None)
-    disk, answer = Disk(), Answer(int)
+    hangs, answer = Disk(), Answer(int)
     monkey = pytest.MonkeyPatch()
     with monkey.context() as patch:
         patch.setattr(Answer, "wait", lambda _, timeout_s: begun.append(timeout_s))
-        assert not waits.wait(disk, answer)
+        assert not waits.wait(hangs, answer)
         begun.clear()
-        assert not waits.wait(disk, answer)
+        assert not waits.wait(hangs, answer)
         assert begun == [], "it waited again for a disk that had not answered in time"
     over = Patience(0.0, lambda _: None)
     assert not over.wait(Disk(), answer)
+
+
+def test_a_disk_that_hangs_keeps_no_process_from_ending() -> None:
+    program = "import threading; from goalmap.lsp.disk import Disk; Disk().submit(threading.Event().wait)"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_a_thread_that_ended_for_want_of_work_is_missed_by_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "_IDLE_S", 0.0)  # it ends between any two pieces of work, or just before one
+    library = Disk()
+    answers = [library.submit(partial(int, number)) for number in range(500)]
+    assert all(answer.wait(20) for answer in answers)
+    assert [answer.result() for answer in answers] == list(range(500))
+
+
+def test_what_the_work_raises_is_raised_where_the_answer_is_asked_for() -> None:
+    answer = Disk().submit(lambda: 1 // 0)
+    assert answer.wait(20)
+    with pytest.raises(ZeroDivisionError):
+        answer.result()
 
 
 # -- interrupted generations -----------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import asyncio
 import os
 import time
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -34,6 +34,7 @@ from goalmap.lsp.session import OpenLibrary, Session
 
 if TYPE_CHECKING:
     from goalmap.core.library import Library
+    from goalmap.files.loader import LibraryLoader
     from goalmap.settings import Settings
 
 _SEVERITY_NUMBERS: Final = {"error": 1, "warning": 2, "information": 3, "hint": 4}
@@ -42,8 +43,9 @@ _UNNECESSARY: Final = 1
 # as a person looks at. The quick fixes offer them for every finding.
 _MAX_NEAR: Final = 20
 _QUIET_S: Final = 0.2
-# A few ms where a file takes longest to open, and no disk is slow.
+# After so many files, or so long, whoever waits for a file of the library has a turn.
 _FILES_AT_ONCE: Final = 25
+_AT_ONCE_S: Final = 0.02
 # When to look again for interrupted generations where another process is at work in the library.
 _BUSY_S: Final = 1.0
 
@@ -177,9 +179,10 @@ class Publisher:
         around.follow(library)
         while around.unseen:
             batch = around.unseen[-_FILES_AT_ONCE:]
-            closed = [path for path in batch if library.full(path) not in self.session.documents]
-            await self.session.on_disk(library, partial(library.loader.examine, closed))
-            del around.unseen[-len(batch) :]
+            closed = [path for path in reversed(batch) if library.full(path) not in self.session.documents]
+            done = await self.session.on_disk(library, partial(_look_into, library.loader, closed))
+            left = set(closed[done:])
+            around.unseen[-len(batch) :] = [path for path in batch if path in left]
             await self._until_quiet(library.map_path)
             around.follow(library)
 
@@ -355,6 +358,23 @@ class _MapTexts:
         there = slice(at, at + (at < len(self._lines) and self._lines[at] == line))
         self._lines[there] = [line] if text else []
         self.texts[there] = [text] if text else []
+
+
+def _look_into(loader: LibraryLoader, paths: list[str]) -> int:
+    """Look into the first of these files until that has taken a while; return into how many."""
+    done = 0
+    end_s = time.monotonic() + _AT_ONCE_S
+
+    def first() -> Iterator[str]:
+        nonlocal done
+        for path in paths:
+            done += 1
+            yield path
+            if time.monotonic() >= end_s:
+                return
+
+    loader.examine(first())
+    return done
 
 
 class _Late(NamedTuple):
