@@ -131,8 +131,10 @@ def read_map(path: str) -> str:
 
 def leaves_library(root: str, full_path: str) -> bool:
     """Whether links on the way lead from `full_path` to a place outside the library's folder."""
-    real_root = os.path.realpath(root)
     real = os.path.realpath(full_path)
+    if real == full_path and full_path.startswith(root.rstrip(os.sep) + os.sep):
+        return False  # no link on the way, so none on the way to the library either: half of the looks at the disk
+    real_root = os.path.realpath(root)
     return real != real_root and not real.startswith(real_root.rstrip(os.sep) + os.sep)
 
 

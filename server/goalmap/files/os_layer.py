@@ -350,3 +350,12 @@ def resolve(path: str) -> str:
 def exists(path: str) -> bool:
     """Whether there is something at `path`."""
     return os.path.lexists(path)
+
+
+def stamp(path: str) -> tuple[int, int] | None:
+    """Return when what is at `path` changed last, and which file or folder it is; None where there is nothing."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino

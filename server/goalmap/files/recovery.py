@@ -18,6 +18,7 @@ from goalmap.files import undo as undoing
 from goalmap.files.atomic import MapFile, write_whole
 from goalmap.files.commit import commit_record, has_reference, let_go, remove_component, users_of
 from goalmap.files.errors import NotCommitted, Refused, SlotChanged, Unreadable, explain
+from goalmap.files.interrupted import NOTHING, Interrupted
 from goalmap.files.journal import Damaged, Header, Record, peek, record_names
 from goalmap.files.os_layer import Folder
 from goalmap.files.report import Parked, Pending
@@ -259,23 +260,48 @@ def pending(root: str, *, lock_timeout_s: float = 1.0) -> list[Pending]:
     Where another process keeps the lock for longer than `lock_timeout_s` the answer is empty: ask again at the next
     change.
     """
+    found = _look_at_records(root, lock_timeout_s, None)
+    return [one for one in found.records if not one.has_owner] if found else []
+
+
+def newest_pending(root: str, *, at_most: int) -> Interrupted | None:
+    """As `pending`, but of the newest records only, those whose owners live among them, and without waiting.
+
+    None while another process is at work in the library.
+    """
+    return _look_at_records(root, 0.0, at_most)
+
+
+def _look_at_records(root: str, lock_timeout_s: float, at_most: int | None) -> Interrupted | None:
+    """Look at records within the lock: recovery would take a record that is looked at for one whose owner lives."""
     if not has_records(root):
-        return []
-    found = []
-    with contextlib.suppress(LockBusy, OSError), locked(root, timeout_s=lock_timeout_s, tell=_nothing) as store:
-        for folder in _record_folders(store):
-            for name in record_names(folder):
+        return NOTHING
+    found: list[Pending] = []
+    more = 0
+    try:
+        with locked(root, timeout_s=lock_timeout_s, tell=_nothing) as store:
+            names = [(name, folder) for folder in _record_folders(store) for name in record_names(folder)]
+            if at_most is not None and len(names) > at_most:
+                more = len(names) - at_most
+                names = sorted(names, key=lambda named: named[0])[-at_most:]
+            for name, folder in names:
+                tx = name.removesuffix(".gmj")
                 try:
                     record = Record.load(folder, name)
                 except (Damaged, OSError) as error:
-                    reason = explain(error) if isinstance(error, OSError) else str(error)
-                    found.append(Pending(name.removesuffix(".gmj"), reason))
+                    found.append(Pending(tx, explain(error) if isinstance(error, OSError) else str(error)))
                     continue
-                if record is not None:
+                if record is None:
+                    found.append(Pending(tx, "it is being written right now", has_owner=True))
+                else:
                     reason = AWAITS_REVIEW if record.contents.awaits_review else "it was interrupted"
-                    found.append(pending_of(name.removesuffix(".gmj"), record.contents, reason))
+                    found.append(pending_of(tx, record.contents, reason))
                     record.close()
-    return found
+    except LockBusy:
+        return None
+    except OSError:
+        pass  # a library that cannot be locked cannot be recovered either: what could be read is all there is to say
+    return Interrupted(tuple(found), more)
 
 
 def _nothing(_: object) -> None:

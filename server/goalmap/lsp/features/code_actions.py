@@ -58,7 +58,9 @@ Json = dict[str, Any]
 def register(server: GoalmapServer, session: Session) -> None:
     """Serve this feature."""
     options = {"codeActionKinds": ["quickfix", FIX_ALL_KIND], "resolveProvider": False}
-    server.request("textDocument/codeAction", {"codeActionProvider": options})(partial(code_actions, session))
+    server.request("textDocument/codeAction", {"codeActionProvider": options})(
+        session.answering(partial(code_actions, session))
+    )
 
 
 def code_actions(session: Session, params: Json) -> Any:

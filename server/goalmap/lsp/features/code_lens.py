@@ -29,8 +29,8 @@ def register(server: GoalmapServer, session: Session) -> None:
     session.change_listeners.append(refresh.changed)
     session.listeners.append(refresh.tell)
     options = {"codeLensProvider": {"resolveProvider": True}}
-    server.request("textDocument/codeLens", options)(partial(code_lens, session))
-    server.request("codeLens/resolve")(partial(resolve, session))
+    server.request("textDocument/codeLens", options)(session.answering(partial(code_lens, session)))
+    server.request("codeLens/resolve")(session.answering(partial(resolve, session)))
 
 
 def code_lens(session: Session, params: Json) -> Any:

@@ -36,8 +36,10 @@ _TEMPLATES: Final = f"{COMPONENTS}/{TEMPLATE_SLOT}s/"
 def register(server: GoalmapServer, session: Session) -> None:
     """Serve this feature."""
     options = {"triggerCharacters": _TRIGGERS, "resolveProvider": True}
-    server.request("textDocument/completion", {"completionProvider": options})(partial(completion, session))
-    server.request("completionItem/resolve")(partial(resolve, session))
+    server.request("textDocument/completion", {"completionProvider": options})(
+        session.answering(partial(completion, session))
+    )
+    server.request("completionItem/resolve")(session.answering(partial(resolve, session)))
 
 
 def completion(session: Session, params: Json) -> Any:

@@ -20,7 +20,7 @@ _MAX_USERS: Final = 12
 
 def register(server: GoalmapServer, session: Session) -> None:
     """Serve this feature."""
-    server.request("textDocument/hover", {"hoverProvider": True})(partial(hover, session))
+    server.request("textDocument/hover", {"hoverProvider": True})(session.answering(partial(hover, session)))
 
 
 def hover(session: Session, params: dict[str, Any]) -> Any:

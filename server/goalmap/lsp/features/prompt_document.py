@@ -34,9 +34,11 @@ def register(server: GoalmapServer, session: Session) -> None:
     session.change_listeners.append(watch.changed)
     session.listeners.append(watch.tell)
     content = {"workspace": {"textDocumentContent": {"schemes": [SCHEME]}}}
-    server.request("workspace/textDocumentContent", content)(partial(text_document_content, session, watch))
-    server.request("goalmap/prompt")(partial(prompt, session))
-    server.request("goalmap/goalAt")(partial(goal_at, session))
+    server.request("workspace/textDocumentContent", content)(
+        session.answering(partial(text_document_content, session, watch))
+    )
+    server.request("goalmap/prompt")(session.answering(partial(prompt, session)))
+    server.request("goalmap/goalAt")(session.answering(partial(goal_at, session)))
 
 
 # -- names of documents ------------------------------------------------------------------------------------------------
@@ -208,8 +210,15 @@ class _Watch:
                 server.notify("goalmap/promptChanged", {"uri": library.map_uri})
         if server.client_capability("workspace.textDocumentContent") is None:
             return
-        for uri, old in list(self.shown.items()):
+        for uri in self.shown:
             parsed = parse_uri(uri)
-            if parsed and parsed[0] in pending and (text := _text(self.session, uri)) != old:
-                self.shown[uri] = text
-                server.protocol.send_request("workspace/textDocumentContent/refresh", {"uri": uri})
+            if parsed and parsed[0] in pending:
+                telling = self.session.answering(self._tell_of)(uri)
+                if telling is not None:  # its disk is slow
+                    server.protocol.run_in_background(telling, "prompts")
+
+    def _tell_of(self, uri: str) -> None:
+        text = _text(self.session, uri)
+        if self.shown.get(uri, text) != text:
+            self.shown[uri] = text
+            self.session.server.protocol.send_request("workspace/textDocumentContent/refresh", {"uri": uri})

@@ -33,7 +33,7 @@ Json = dict[str, Any]
 def register(server: GoalmapServer, session: Session) -> None:
     """Serve this request."""
     capability = {"experimental": {"interactiveResolveProvider": {"kinds": ["command"]}}}
-    server.request("command/resolve", capability)(partial(resolve, session))
+    server.request("command/resolve", capability)(session.answering(partial(resolve, session)))
 
 
 def resolve(session: Session, params: Json) -> Any:

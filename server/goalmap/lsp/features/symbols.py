@@ -25,8 +25,12 @@ _FILE: Final = 1
 
 def register(server: GoalmapServer, session: Session) -> None:
     """Serve these features."""
-    server.request("textDocument/documentSymbol", {"documentSymbolProvider": True})(partial(document_symbols, session))
-    server.request("workspace/symbol", {"workspaceSymbolProvider": True})(partial(workspace_symbols, session))
+    server.request("textDocument/documentSymbol", {"documentSymbolProvider": True})(
+        session.answering(partial(document_symbols, session))
+    )
+    server.request("workspace/symbol", {"workspaceSymbolProvider": True})(
+        session.answering(partial(workspace_symbols, session))
+    )
 
 
 def document_symbols(session: Session, params: Json) -> Any:

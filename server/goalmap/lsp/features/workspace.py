@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from functools import partial
 from typing import Any, Final
 
@@ -29,7 +28,7 @@ Json = dict[str, Any]
 
 def register(server: GoalmapServer, session: Session, publisher: Publisher) -> None:
     """Serve these features."""
-    server.notification("workspace/didChangeWatchedFiles")(partial(files_changed, session, publisher))
+    server.notification("workspace/didChangeWatchedFiles")(partial(files_changed, session))
     server.notification("workspace/didChangeWorkspaceFolders")(partial(folders_changed, session, publisher))
     server.notification("workspace/didChangeConfiguration")(partial(configuration_changed, session))
     session.initialized_listeners.append(partial(_begin, session, publisher))
@@ -54,17 +53,23 @@ async def _watch(session: Session) -> None:
 
 async def discover(session: Session, publisher: Publisher) -> None:
     """Take in the libraries of the workspace, and finish what an earlier run left in them."""
-    for _ in session.discover_some():
+    taken = set()
+
+    async def take(library: OpenLibrary) -> None:
+        taken.add(library)
         publisher.publish_changed()
-        await asyncio.sleep(0)
-    for library in list(session.libraries.values()):
+        await recover(session, library)
+        publisher.publish_changed()
+
+    await session.discover(take)
+    for library in [one for one in session.libraries.values() if one not in taken]:
         await recover(session, library)
     publisher.publish_changed()
 
 
 async def recover(session: Session, library: OpenLibrary) -> None:
     """Finish what an earlier run left in a library; costs next to nothing where it left nothing."""
-    if not has_records(library.root):
+    if not await session.on_disk(library, partial(has_records, library.root)):
         return
     async with library.writing:
         try:
@@ -73,26 +78,18 @@ async def recover(session: Session, library: OpenLibrary) -> None:
             session.server.notify("window/logMessage", {"type": 2, "message": str(error)})
 
 
-def files_changed(session: Session, publisher: Publisher, params: Json) -> None:
+def files_changed(session: Session, params: Json) -> None:
     """Follow files that changed outside of the editor."""
-    for change in params["changes"]:
-        path = to_path(change["uri"])
-        if path is None:
-            continue
-        if os.path.basename(path) == MAP_NAME and path not in session.libraries and not os.path.exists(path):
-            continue
-        library = session.libraries.get(path) or session.library_of(path)
-        if library is None:
-            continue
-        if not os.path.exists(library.map_path) and library.document is None:
-            del session.libraries[library.map_path]
-            publisher.forget(library)
-            continue
+    paths = filter(None, (to_path(change["uri"]) for change in params["changes"]))
+    found = (session.libraries.get(path) or session.library_of(path) for path in paths)
+    for library in dict.fromkeys(filter(None, found)):
+        library.may_be_gone = True
         library.examined = False
         session.look(library)
-        session.touch(library)
-        for listener in session.save_listeners:
-            listener(library)
+        if library.map_path in session.libraries:
+            session.touch(library)
+            for listener in session.save_listeners:
+                listener(library)
 
 
 def folders_changed(session: Session, publisher: Publisher, params: Json) -> Any:
