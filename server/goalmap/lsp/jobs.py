@@ -329,9 +329,7 @@ class Jobs:
                 return taken_back
             if library.document is not None and session.is_dirty(library.document):
                 if taken_back is None:
-                    self._message(
-                        _WARNING, "The map has unsaved changes: save it, then undo again."
-                    )
+                    self._message(_WARNING, "The map has unsaved changes: save it, then undo again.")
                 return taken_back is True
             undone = await asyncio.to_thread(workflows.undo, library.root, tell=teller(session, library), job=job)
         if taken_back is not None and not undone.results:
