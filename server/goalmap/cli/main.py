@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from goalmap import __version__
 from goalmap.cli.console import CliError, print_error, use_utf8
 from goalmap.cli.exit_codes import FAILED, INTERRUPTED
+from goalmap.core.text import visible
 
 if TYPE_CHECKING:
     import argparse
@@ -38,7 +39,11 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
     import argparse
     from importlib import import_module
 
-    top = argparse.ArgumentParser(
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str) -> NoReturn:
+            super().error(visible(message))  # it repeats what was typed, or pasted
+
+    top = Parser(
         prog="goalmap",
         description="Libraries of prompts: check them, assemble prompts from them, and fill their gaps.",
         epilog="Run 'goalmap COMMAND --help' for a command's options.",

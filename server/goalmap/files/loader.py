@@ -107,7 +107,11 @@ def component_text(text: str) -> str:
 def read_component(root: str, path: str) -> str:
     """Return the text of the component at `path`, relative to `root`; raise `Unreadable`."""
     full = os.path.join(root, path)
-    if leaves_library(root, full):
+    try:
+        is_elsewhere = leaves_library(root, full)
+    except ValueError:
+        raise Unreadable(path, "is no name that a file can have") from None
+    if is_elsewhere:
         raise Unreadable(path, "is a link that leaves the library")
     return _read_inside(full, path)
 
@@ -289,13 +293,13 @@ class LibraryLoader:
                 continue
             full = f"{self.root}/{path}"
             folder = path.rpartition("/")[0]
-            if folder not in is_inside:
-                is_inside[folder] = not leaves_library(self.root, os.path.join(self.root, folder))
             try:
+                if folder not in is_inside:
+                    is_inside[folder] = not leaves_library(self.root, os.path.join(self.root, folder))
                 status = os.lstat(full)
                 is_link = stat.S_ISLNK(status.st_mode)
                 status = os.stat(full) if is_link else status
-            except OSError:
+            except (OSError, ValueError):  # the latter for a NUL in a name, which JSON may hold
                 changed = self._contents.pop(path, (None, None))[1] is not None or changed
                 continue
             stamp = (status.st_mtime_ns, status.st_size, status.st_ino, status.st_mode)

@@ -45,7 +45,7 @@ def document_symbols(session: Session, params: Json) -> Any:
             "name": _shown(node.name),
             "kind": _KINDS[node.kind],
             "location": {"uri": library.map_uri, "range": _range(node, positions)},
-            "containerName": "/".join(node.path if node.kind == "slot" else node.path[:-1]),
+            "containerName": visible("/".join(node.path if node.kind == "slot" else node.path[:-1])),
         }
         for node in walk(nodes)
     ]
@@ -91,7 +91,12 @@ def workspace_symbols(session: Session, params: Json) -> Any:
             names.append(name)
             places.append((library.uri(path), _FILE, folder, lambda: START_OF_FILE))
     return [
-        {"name": _shown(names[at]), "kind": kind, "containerName": within, "location": {"uri": uri, "range": range_()}}
+        {
+            "name": _shown(names[at]),
+            "kind": kind,
+            "containerName": visible(within),
+            "location": {"uri": uri, "range": range_()},
+        }
         for at in search(params.get("query") or "", names)
         for uri, kind, within, range_ in (places[at],)
     ]
