@@ -321,18 +321,22 @@ class Session(Hooks):
         return gone
 
     def library_of(self, path: str) -> OpenLibrary | None:
-        """Return the library that a file belongs to: that of its map, or of the nearest map above it."""
+        """Return the library that a file belongs to: that of its map, or of the nearest map above it.
+
+        A library within another may be as yet unknown, so the disk is asked at each step, and not only at the end.
+        """
         folder = os.path.dirname(path)
         while True:
-            known = self.libraries.get(os.path.join(folder, MAP_NAME))
+            map_path = os.path.join(folder, MAP_NAME)
+            known = self.libraries.get(map_path)
             if known is not None:
                 return known
+            if os.path.lexists(map_path):
+                return self._add(map_path)
             parent = os.path.dirname(folder)
             if parent == folder:
-                break
+                return None
             folder = parent
-        found = disk.map_of(path)
-        return self._add(found) if found and found not in self.libraries else self.libraries.get(found or "")
 
     def look(self, library: OpenLibrary, *, if_older_than_s: float = 0.0) -> None:
         """Look at the disk, and follow what changed there. It costs one `stat` for each folder of the library."""
