@@ -228,6 +228,8 @@ class LibraryLoader:
         for name in listings[COMPONENTS].folders if COMPONENTS in listings else ():
             path = f"{COMPONENTS}/{name}"
             listing = listings.get(path)
+            if listing is not None and MAP_NAME in listing.files:
+                continue  # another library, as further below
             if listing is not None and not (listing.folders or listing.links or listing.odd):
                 files = frozenset(listing.files)  # as most folders are
             else:

@@ -44,8 +44,9 @@ CAPABILITIES = {"experimental": {"goalmap": {"showsGenerated": True}}}
 class Servers:
     """Who generates, and the endpoint that they ask."""
 
-    def __init__(self, crowd: Crowd, endpoint: Endpoint, result: Result) -> None:
+    def __init__(self, crowd: Crowd, endpoint: Endpoint, result: Result, kills: int) -> None:
         self.crowd, self.endpoint, self.result = crowd, endpoint, result
+        self.tries = TRIES + kills  # all of which one of them may get
         self.env = environment(endpoint.base_url, crowd.notes / "home")
         self.running: set[asyncio.subprocess.Process] = set()
         self.safe_since: dict[int, int] = {}  # by slot: how many requests there had been
@@ -54,7 +55,7 @@ class Servers:
         """Generate these slots through one server after the other."""
         left = list(numbers)
         following = asyncio.create_task(editor.follow()) if editor else None
-        for _ in range(TRIES):
+        for _ in range(self.tries):
             if left:
                 await self._serve_once(left, editor, view)
         self.result.wrong += [f"GOAL{number} was given up" for number in left]
@@ -146,7 +147,7 @@ class Servers:
     async def command(self, numbers: list[int]) -> None:
         """Generate these slots by the command line, one after the other."""
         for number in numbers:
-            for _ in range(TRIES):
+            for _ in range(self.tries):
                 await self._run("generate", f"GOAL{number}", "protocol", "--description", f"describe slot <{number}>")
                 if self._is_there(number):
                     self._note_safe(number)  # somebody's recovery may have finished it
@@ -232,7 +233,7 @@ def play_servers(
 
     Return what says, once all is recovered, whether the users of the servers' editors have lost something.
     """
-    onlookers = Onlookers(crowd)  # before there is a loop, which no fork survives
+    onlookers = Onlookers([crowd])  # before there is a loop, which no fork survives
     editors: list[OpenMap] = []
     start_s = time.monotonic()
     try:
@@ -260,7 +261,7 @@ async def _play(
 ) -> None:
     ledger = crowd.logs / "requests.jsonl"
     async with Endpoint([Reply(text=text, chunk_chars=64) for text in texts], ledger=ledger) as endpoint:
-        everybody = Servers(crowd, endpoint, result)
+        everybody = Servers(crowd, endpoint, result, kills)
         shares = 2 * servers + 1
         aside = [
             asyncio.create_task(everybody.kill(kills, random.Random(seed))),
