@@ -49,6 +49,7 @@ class Servers:
         self.tries = TRIES + kills  # all of which one of them may get
         self.env = environment(endpoint.base_url, crowd.notes / "home")
         self.running: set[asyncio.subprocess.Process] = set()
+        self.arrived_s: list[float] = []  # of each request
         self.safe_since: dict[int, int] = {}  # by slot: how many requests there had been
 
     async def serve(self, numbers: list[int], editor: OpenMap | None, view: View) -> None:
@@ -187,6 +188,7 @@ class Servers:
         """Log each request as it comes."""
         for at in itertools.count():
             request = await self.endpoint.arrived(at + 1)
+            self.arrived_s.append(time.monotonic())
             self.crowd.log(f"request {at} for GOAL{_slot_of(request)}")
 
     def _note_safe(self, number: int) -> None:
@@ -196,10 +198,11 @@ class Servers:
 
     def paid_again(self) -> list[str]:
         """Return who paid for what was safe (I5)."""
-        found, displaced = [], set(self.crowd.noted("displaced"))
+        found = []
         for at, request in enumerate(self.endpoint.requests):
             number = _slot_of(request)
-            if at >= self.safe_since.get(number, at + 1) and str(number) not in displaced:
+            is_safe = at >= self.safe_since.get(number, at + 1)
+            if is_safe and not self.crowd.was_displaced(number, self.arrived_s[at]):
                 found.append(f"I5 paid again for GOAL{number}, whose text was safe, by request {at}")
         return found
 
