@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 
 from goalmap.files.os_layer import Folder
-from goalmap.files.recovery import recover
 from goalmap.files.request import GenerateRequest
 from goalmap.files.store import RECEIPTS
-from goalmap.files.transaction import AlreadyDone, Generation, begin
-from goalmap.files.undo import undo
+from goalmap.files.transaction import AlreadyDone, Generation
+from support.told import begin, recover, undo
 
 HOUR_NS = 3600 * 10**9
 STEPS = pytest.mark.parametrize("hours", [-1, 1], ids=["back", "forward"])

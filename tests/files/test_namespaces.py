@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from goalmap.files.errors import Refused
-from goalmap.files.recovery import pending, recover
-from goalmap.files.transaction import AlreadyDone, Generation, begin
+from goalmap.files.recovery import pending
+from goalmap.files.transaction import AlreadyDone, Generation
+from support.told import begin, recover
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,11 +36,12 @@ def say(word):
     print(os.getpid(), word, flush=True)
     sys.stdin.readline()
 if what == "recover":
-    report = recover(os.path.dirname(map_path))
-    say([one.has_owner for one in report.pending])
+    reports = []
+    recover(os.path.dirname(map_path), tell=reports.append)
+    say([one.has_owner for report in reports for one in report.pending])
 else:
     request = GenerateRequest(map_path, ("Technical", "DEBUG"), "protocol", None, "drill.txt", "root causes")
-    generation = begin(request)
+    generation = begin(request, tell=print)
     generation.append("Drill ")
     if what == "finished":
         generation.finish("Drill down.\\n")

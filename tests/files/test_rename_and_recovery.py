@@ -16,7 +16,7 @@ import pytest
 
 from files.conftest import Library
 from files.faults.tap import KILLED, Tap, changes_disk
-from goalmap.files.recovery import recover
+from support.told import recover
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

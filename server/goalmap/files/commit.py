@@ -11,7 +11,7 @@ from goalmap.core.edits import apply, reference_edit
 from goalmap.core.naming import MAP_NAME, autogen_file, folder_of, same_for_some_systems
 from goalmap.files.atomic import MapFile, write_whole
 from goalmap.files.errors import SlotChanged
-from goalmap.files.journal import peek, receipt_names
+from goalmap.files.journal import next_receipt_name, peek, receipt_names
 from goalmap.files.loader import MAX_COMPONENT_BYTES
 from goalmap.files.report import Committed, MapChange, Place
 from goalmap.files.safe_open import enter, read_regular
@@ -83,7 +83,12 @@ def commit_record(store: Store, record: Record, *, thorough: bool) -> Committed:
     committed = result_of(store, header, record.contents.file)
     store.report.changes += changes_of(header, record.contents.file)
     # The record goes last: until then every step can be repeated, after it nothing needs to be.
-    let_go(store, record, receipts=store.receipts if record.folder is store.journal else None)
+    is_elsewhere = record.folder is not store.journal
+    if is_elsewhere:
+        # On another disk, perhaps, from where it cannot be renamed. Without room for a copy there is no undo.
+        with contextlib.suppress(OSError):
+            write_whole(store.receipts, next_receipt_name(store.receipts, header.tx), record.data())
+    let_go(store, record, receipts=None if is_elsewhere else store.receipts)
     _forget_old_receipts(store, header)
     return committed
 

@@ -362,6 +362,13 @@ class Record:
         self.contents.end_offset += len(frame)
         return self._fd
 
+    def data(self) -> bytes:
+        """Return what the record holds, for a copy of it."""
+        if self._fd is None:
+            raise OSError(errno.EBADF, "the record is closed", self.path)
+        whole = _START[:1] + os_layer.read_all(self._fd, cap_bytes=_CAP_BYTES, offset=1)
+        return whole[: self.contents.end_offset]
+
     def make_durable(self) -> None:
         """Make durable what was read of a record that an earlier run left.
 

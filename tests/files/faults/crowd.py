@@ -143,9 +143,9 @@ class Crowd:
         real = transaction.locked
 
         @contextmanager
-        def timed(root: str, *, timeout_s: float) -> Iterator[object]:
+        def timed(root: str, **options: Any) -> Iterator[object]:
             start_s = time.monotonic()
-            with real(root, timeout_s=timeout_s) as store:
+            with real(root, **options) as store:
                 self.note("waits", f"{time.monotonic() - start_s:.4f}")
                 yield store
 

@@ -26,10 +26,9 @@ if __package__ in (None, ""):  # run as a program: make the relative imports bel
     import tests.files.faults  # noqa: F401
 
 from goalmap.files.errors import NotCommitted, Refused, SavedElsewhere
-from goalmap.files.recovery import recover
 from goalmap.files.request import GenerateRequest
-from goalmap.files.transaction import AlreadyDone, begin
-from goalmap.files.undo import undo
+from goalmap.files.transaction import AlreadyDone
+from support.told import begin, recover, undo
 
 from .tap import Tap, changes_disk
 
@@ -156,7 +155,7 @@ def play(disk: Path, at: int, spare_bytes: int) -> tuple[bool, Trial, list[str]]
             if trial.map.read_bytes() != trial.before:
                 wrong.append("the undo did not take all back")
         except Refused:
-            # What came back from another disk leaves no receipt, for a receipt is a record that was renamed.
+            # What came back from another disk is copied for undo, if there was room for that when it was recovered.
             if said != "saved elsewhere":
                 wrong.append("there was nothing to undo")
         trial.said = said

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from goalmap.files import os_layer
-from goalmap.files.recovery import recover
 from goalmap.files.request import GenerateRequest
-from goalmap.files.transaction import Generation, begin
+from goalmap.files.transaction import Generation
+from support.told import begin, recover
 
 from . import crowd as crowds
 from .crowd import COUNT, Crowd
