@@ -20,7 +20,7 @@ import { extensionVersion, serverProgram, type Program } from './launch.ts';
 import { Progresses } from './progress.ts';
 import * as protocol from './protocol.ts';
 import { RestartGuard } from './restartGuard.ts';
-import { cleanPython } from './run.ts';
+import { pythonEnvironment } from './run.ts';
 import { SetupError } from './setupError.ts';
 import type { ServerState } from './statusText.ts';
 
@@ -147,7 +147,7 @@ export class Session {
       {
         command: program.command,
         args: [...program.args, 'lsp', '--stdio'],
-        options: { cwd: this.context.extensionPath, env: cleanPython },
+        options: { cwd: this.context.extensionPath, env: pythonEnvironment() },
       },
       this.options(),
     );

@@ -21,6 +21,27 @@ const titles = (...left_out: readonly string[]): string[] =>
     .map(({ title, category }) => `${category}: ${title}`)
     .sort();
 
+/** What the kernel says of the one child of this extension host that is a language server. */
+function environmentOfServer(): ReadonlyMap<string, string> {
+  const read = (pid: string, name: string): string => {
+    try {
+      return fs.readFileSync(path.join('/proc', pid, name), 'utf8');
+    } catch {
+      return ''; // It has ended meanwhile, or is another user's.
+    }
+  };
+  const servers = fs
+    .readdirSync('/proc')
+    .filter((pid) => /^\d+$/.test(pid))
+    .filter((pid) => read(pid, 'status').includes(`\nPPid:\t${String(process.pid)}\n`))
+    .filter((pid) => read(pid, 'cmdline').includes('\0lsp\0--stdio\0'));
+  assert.equal(servers.length, 1, 'language servers of this window');
+  const lines = read(servers[0] ?? '', 'environ')
+    .split('\0')
+    .filter(Boolean);
+  return new Map(lines.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
+}
+
 describe('a workspace with a library', () => {
   after(closeAll);
 
@@ -71,6 +92,22 @@ describe('a workspace with a library', () => {
     watcher.dispose();
     const later = technicalLibrary(place);
     await diagnosticsBecome(vscode.Uri.file(later.map), (found) => found.length === 2);
+  });
+});
+
+describe('the process of the server', () => {
+  after(closeAll);
+
+  it('has the environment of the editor, without what would mislead Python', async () => {
+    const map = await open(newLibrary('environment').map);
+    await errorsBecome(map.uri, 2);
+    const server = environmentOfServer();
+    for (const name of ['HOME', 'PATH', 'XDG_DATA_HOME', 'GOALMAP_TEST_CANARY']) {
+      assert.equal(server.get(name), process.env[name] ?? '(not set in the editor)', name);
+    }
+    assert.equal(server.get('PYTHONUTF8'), '1');
+    assert.equal(process.env.PYTHONSTARTUP, '/nowhere/startup.py');
+    assert.equal(server.get('PYTHONSTARTUP'), undefined);
   });
 });
 
