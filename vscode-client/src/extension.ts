@@ -6,6 +6,7 @@ import { showDoctor } from './doctor.ts';
 import { Preview, type Source } from './preview.ts';
 import { redacted, Redactor } from './redact.ts';
 import { Session } from './session.ts';
+import { openSettings } from './settings.ts';
 import { goalUnderCursor, StatusItem } from './status.ts';
 import type { ServerState } from './statusText.ts';
 
@@ -54,6 +55,7 @@ export function activate(context: vscode.ExtensionContext): void {
     },
     'goalmap.doctor': async () =>
       showDoctor(context, log, { server: state, hasApiKey: (await apiKey.current()) !== null }),
+    'goalmap.openModelSettings': () => openSettings('goalmap.model'),
     'goalmap.setApiKey': () => apiKey.ask(),
     'goalmap.previewPrompt': (source) => previewPrompt(current, preview, source),
     'goalmap.showReferences': (uri, position, locations) => showReferences(current, uri, position, locations),

@@ -21,6 +21,7 @@ import { Progresses } from './progress.ts';
 import * as protocol from './protocol.ts';
 import { RestartGuard } from './restartGuard.ts';
 import { pythonEnvironment } from './run.ts';
+import { openSettings } from './settings.ts';
 import { SetupError } from './setupError.ts';
 import type { ServerState } from './statusText.ts';
 
@@ -242,7 +243,7 @@ export class Session {
       this.log.warn(problem);
       void vscode.window.showWarningMessage(problem, 'Open Settings').then((answer) => {
         if (answer !== undefined) {
-          void openSettings();
+          void openSettings('goalmap.server');
         }
       });
     }
@@ -264,13 +265,9 @@ export class Session {
     } else if (answer === 'Show Log') {
       this.log.show(true);
     } else if (answer === 'Open Settings') {
-      await openSettings();
+      await openSettings('goalmap.server');
     }
   }
-}
-
-async function openSettings(): Promise<void> {
-  await vscode.commands.executeCommand('workbench.action.openSettings', 'goalmap.server');
 }
 
 /** What this client can do beyond the protocol. */

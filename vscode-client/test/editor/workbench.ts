@@ -138,6 +138,11 @@ export class Workbench {
     await this.page.locator('.notifications-toasts .notification-toast').first().waitFor({ state: 'hidden' });
   }
 
+  /** A setting in the settings editor, by its title. */
+  setting(title: string): Locator {
+    return this.page.locator('.settings-editor .setting-item-label', { hasText: new RegExp(`^${title}$`) });
+  }
+
   get status(): Locator {
     return this.page.locator('.statusbar-item', { hasText: 'Goalmap' });
   }

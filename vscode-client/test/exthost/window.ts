@@ -40,6 +40,11 @@ export async function answerBox(question: string, answer: string): Promise<void>
   await ask({ do: 'press', keys: 'Enter', selector: FIELD });
 }
 
+/** Wait until the settings editor shows a setting that is called `title`. */
+export async function settingShown(title: string): Promise<void> {
+  await ask({ do: 'wait', selector: '.settings-editor .setting-item-title', text: title });
+}
+
 /** The entries that the command palette shows for `filter`, once the first of them is there. */
 export async function paletteEntries(filter: string): Promise<string[]> {
   await ask({ do: 'press', keys: 'F1' });

@@ -5,7 +5,7 @@ import * as vscode from 'vscode';
 import { technicalLibrary } from '../../support/library.ts';
 import { until } from '../../support/until.ts';
 import { closeAll, diagnosticsBecome, errorsBecome, extension, newLibrary, open, place, replace } from '../editor.ts';
-import { paletteEntries, statusItem } from '../window.ts';
+import { paletteEntries, settingShown, statusItem } from '../window.ts';
 
 interface Command {
   readonly command: string;
@@ -123,6 +123,17 @@ describe('goalmap.restart', () => {
     await vscode.commands.executeCommand('goalmap.restart');
     await withdrawn;
     await errorsBecome(map.uri, 3);
+  });
+});
+
+describe('goalmap.openModelSettings', () => {
+  after(closeAll);
+
+  it('shows the settings of the model, in a remote window too', async () => {
+    await vscode.commands.executeCommand('goalmap.openModelSettings');
+    for (const title of ['Base Url', 'Name', 'Timeout Seconds', 'Max Output Tokens']) {
+      await settingShown(title);
+    }
   });
 });
 
