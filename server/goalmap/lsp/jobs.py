@@ -260,11 +260,15 @@ class Jobs:
     def tell_model(self) -> None:
         """Tell a client that shows it which model would be asked now; null where none could."""
         if self._client_shows:
-            settings = self.model_settings()
-            name: str | None = settings.name or settings.address
-            if not settings.is_configured:
-                name = None if self.local_model().available() else "SmolLM2 on this machine"
-            self.session.server.notify("goalmap/modelChanged", {"model": name})
+            self.session.server.notify("goalmap/modelChanged", {"model": self.model_in_use()["model"]})
+
+    def model_in_use(self) -> Json:
+        """Return which model would be asked now, for people; where none could, null, and what is missing."""
+        settings = self.model_settings()
+        if settings.is_configured:
+            return {"model": settings.name or settings.address, "isLocal": False, "problem": None}
+        problem = self.local_model().available()
+        return {"model": None if problem else "SmolLM2 on this machine", "isLocal": True, "problem": problem}
 
     def local_model(self) -> LocalModel:
         """Return the embedded model, which starts when it is first asked."""
