@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import type { Location, Position } from 'vscode-languageclient/node';
 import { ApiKey } from './apiKey.ts';
 import { showDoctor } from './doctor.ts';
+import { LocalModel } from './localModel.ts';
 import { Preview, type Source } from './preview.ts';
 import { redacted, Redactor } from './redact.ts';
 import { Session } from './session.ts';
@@ -47,14 +48,16 @@ export function activate(context: vscode.ExtensionContext): void {
     },
   });
   session = current;
+  const localModel = new LocalModel(context, log, current);
 
   const commands: Readonly<Record<string, (...args: unknown[]) => unknown>> = {
     'goalmap.restart': () => current.restart(),
     'goalmap.showLog': () => {
       channel.show();
     },
-    'goalmap.doctor': async () =>
-      showDoctor(context, log, { server: state, hasApiKey: (await apiKey.current()) !== null }),
+    'goalmap.doctor': async () => showDoctor(context, log, { server: state, hasApiKey: (await apiKey.current()) !== null }),
+    'goalmap.undoLastGeneration': () => current.undoLastGeneration(),
+    'goalmap.installLocalModel': () => localModel.install(),
     'goalmap.openModelSettings': () => openSettings('goalmap.model'),
     'goalmap.setApiKey': () => apiKey.ask(),
     'goalmap.previewPrompt': (source) => previewPrompt(current, preview, source),
@@ -69,7 +72,7 @@ export function activate(context: vscode.ExtensionContext): void {
     context.secrets.onDidChange(() => void current.sendApiKey()),
     vscode.workspace.onDidChangeConfiguration((event) => {
       if (event.affectsConfiguration('goalmap.server')) {
-        void current.restartIfStarted();
+        void current.settingsChanged();
       } else if (event.affectsConfiguration('goalmap.model.baseUrl')) {
         void current.changeEndpoint();
       }

@@ -1,5 +1,6 @@
 /** Runs other programs. */
 import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
 
 export interface Finished {
   /** Null where the program could not be started or was ended by a signal. */
@@ -12,6 +13,10 @@ export interface RunOptions {
   readonly cwd?: string;
   readonly timeout_ms?: number;
   readonly signal?: AbortSignal;
+  /** What an abort or the timeout sends; SIGTERM without it. */
+  readonly killSignal?: NodeJS.Signals;
+  /** Called with each line that the program prints on stderr. */
+  readonly onErrorLine?: (line: string) => void;
 }
 
 // A Python that is to be isolated must not be led elsewhere by the environment that the editor was started from,
@@ -51,11 +56,15 @@ export function run(program: string, args: readonly string[], options: RunOption
       windowsHide: true,
       ...(options.timeout_ms === undefined ? {} : { timeout: options.timeout_ms }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
+      ...(options.killSignal === undefined ? {} : { killSignal: options.killSignal }),
     });
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
     child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
+    if (options.onErrorLine !== undefined) {
+      createInterface(child.stderr).on('line', options.onErrorLine);
+    }
     child.on('error', (error) => {
       resolve({ exitCode: null, stdout, stderr: `${stderr}${error.message}` });
     });

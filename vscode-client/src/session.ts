@@ -13,7 +13,7 @@ import {
 } from 'vscode-languageclient/node';
 import type { ApiKey } from './apiKey.ts';
 import { answerQuestions } from './form.ts';
-import { showGenerated } from './generated.ts';
+import { Generations } from './generated.ts';
 import { mismatch } from './handshake.ts';
 import { askInBox } from './inputBox.ts';
 import { extensionVersion, serverProgram, type Program } from './launch.ts';
@@ -45,8 +45,11 @@ export class Session {
   private wanted = false;
   /** The server has answered since it was launched. */
   private cameUp = false;
+  /** The settings that the last launch was made from. */
+  private launchedWith: string | undefined;
   private readonly guard = new RestartGuard(() => performance.now());
   private readonly progresses: Progresses;
+  private readonly generations = new Generations();
 
   constructor(
     private readonly context: vscode.ExtensionContext,
@@ -78,18 +81,31 @@ export class Session {
 
   restart(): Promise<void> {
     this.wanted = true;
-    return this.enqueue(async () => {
-      this.guard.reset();
-      await this.end();
-      await this.launch();
-    });
+    return this.enqueue(() => this.relaunch());
   }
 
-  /** What the server is started with has changed. */
+  /** What the server is started with may have changed. */
   async restartIfStarted(): Promise<void> {
     if (this.wanted) {
       await this.restart();
     }
+  }
+
+  /** Restart unless the server, or its failure, is that of the settings as they are now. */
+  async settingsChanged(): Promise<void> {
+    if (this.wanted) {
+      await this.enqueue(async () => {
+        if (this.launchedWith !== launchSettings()) {
+          await this.relaunch();
+        }
+      });
+    }
+  }
+
+  /** Return which model would write now, or undefined where no server runs that could tell. */
+  async model(): Promise<protocol.ModelReport | undefined> {
+    await this.sendApiKey(); // It is part of the answer, and may not have been handed over yet.
+    return this.running?.sendRequest(protocol.model, {});
   }
 
   stop(): Promise<void> {
@@ -108,12 +124,28 @@ export class Session {
     await this.sendApiKey();
   }
 
+  async undoLastGeneration(): Promise<void> {
+    const client = this.running;
+    if (client === undefined) {
+      void vscode.window.showWarningMessage('Goalmap does not run yet: see the status bar.');
+    } else {
+      await this.generations.undoLast(client);
+    }
+  }
+
   private enqueue(action: () => Promise<void>): Promise<void> {
     this.queue = this.queue.then(action, action);
     return this.queue;
   }
 
+  private async relaunch(): Promise<void> {
+    this.guard.reset();
+    await this.end();
+    await this.launch();
+  }
+
   private async launch(): Promise<void> {
+    this.launchedWith = launchSettings();
     this.events.stateChanged('preparing');
     try {
       const program = await serverProgram(this.context, this.log);
@@ -166,9 +198,7 @@ export class Session {
       }
     });
     client.onNotification(protocol.generated, (event) => {
-      showGenerated(client, event, () => {
-        this.log.show(true);
-      }).catch((error: unknown) => {
+      this.generations.show(client, event).catch((error: unknown) => {
         this.log.error(`What was generated could not be shown: ${String(error)}`);
       });
     });
@@ -268,6 +298,10 @@ export class Session {
       await openSettings('goalmap.server');
     }
   }
+}
+
+function launchSettings(): string {
+  return JSON.stringify(vscode.workspace.getConfiguration('goalmap.server'));
 }
 
 /** What this client can do beyond the protocol. */

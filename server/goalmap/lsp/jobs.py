@@ -286,6 +286,7 @@ class Jobs:
 
     def _notify(self, job: str, library: OpenLibrary, outcome: str, message: str, component_path: str | None) -> None:
         params: Json = {"job": job, "outcome": outcome, "mapUri": library.map_uri, "message": message}
+        params["undoable"] = job in self._committed
         if component_path:
             params["componentUri"] = to_uri(component_path)
         self.session.server.notify("goalmap/generated", params)
