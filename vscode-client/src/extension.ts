@@ -2,7 +2,7 @@
 import * as vscode from 'vscode';
 import type { Location, Position } from 'vscode-languageclient/node';
 import { ApiKey } from './apiKey.ts';
-import { showDoctor } from './doctor.ts';
+import { Doctor } from './doctor.ts';
 import { LocalModel } from './localModel.ts';
 import { Preview, type Source } from './preview.ts';
 import { redacted, Redactor } from './redact.ts';
@@ -48,6 +48,7 @@ export function activate(context: vscode.ExtensionContext): void {
     },
   });
   session = current;
+  const doctor = new Doctor(context, log);
   const localModel = new LocalModel(context, log, current);
 
   const commands: Readonly<Record<string, (...args: unknown[]) => unknown>> = {
@@ -55,7 +56,7 @@ export function activate(context: vscode.ExtensionContext): void {
     'goalmap.showLog': () => {
       channel.show();
     },
-    'goalmap.doctor': async () => showDoctor(context, log, { server: state, hasApiKey: (await apiKey.current()) !== null }),
+    'goalmap.doctor': async () => doctor.show({ server: state, hasApiKey: (await apiKey.current()) !== null }),
     'goalmap.undoLastGeneration': () => current.undoLastGeneration(),
     'goalmap.installLocalModel': () => localModel.install(),
     'goalmap.openModelSettings': () => openSettings('goalmap.model'),
@@ -66,6 +67,7 @@ export function activate(context: vscode.ExtensionContext): void {
   context.subscriptions.push(
     channel,
     preview,
+    doctor,
     { dispose: () => status?.dispose() },
     ...Object.entries(commands).map(([name, run]) => vscode.commands.registerCommand(name, run)),
     // Both the key and the address that it belongs to may change, in this window or another one.

@@ -12,6 +12,7 @@ import {
   type StaticFeature,
 } from 'vscode-languageclient/node';
 import type { ApiKey } from './apiKey.ts';
+import { Descriptions } from './descriptions.ts';
 import { answerQuestions } from './form.ts';
 import { Generations } from './generated.ts';
 import { mismatch } from './handshake.ts';
@@ -50,6 +51,7 @@ export class Session {
   private readonly guard = new RestartGuard(() => performance.now());
   private readonly progresses: Progresses;
   private readonly generations = new Generations();
+  private readonly descriptions = new Descriptions();
 
   constructor(
     private readonly context: vscode.ExtensionContext,
@@ -242,6 +244,10 @@ export class Session {
             {
               resolve: (asked) => client.sendRequest(protocol.commandResolve, asked),
               ask: (question) => askInBox('Goalmap', question),
+              earlier: (asked, field) => this.descriptions.of(asked, field),
+              answered: (asked, field, answer) => {
+                this.descriptions.keep(asked, field, answer);
+              },
               leftEmpty: () =>
                 void vscode.window.showWarningMessage('Nothing was generated: the description was left empty.'),
             },

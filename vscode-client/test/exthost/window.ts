@@ -22,6 +22,12 @@ export async function statusItem(text: string): Promise<void> {
   await ask({ do: 'wait', selector: STATUS, text });
 }
 
+/** Wait until a screen reader would read the status item as `label`. */
+export async function statusLabel(label: string): Promise<void> {
+  const labelled = `[aria-label^="${label}"]`;
+  await ask({ do: 'wait', selector: `${STATUS}${labelled}, ${STATUS} ${labelled}`, text: '' });
+}
+
 export async function notification(text: string): Promise<void> {
   await vscode.commands.executeCommand('notifications.showList');
   await ask({ do: 'wait', selector: NOTIFICATION, text });
@@ -43,6 +49,12 @@ export async function answerBox(question: string, answer: string): Promise<void>
 /** Wait until the settings editor shows a setting that is called `title`. */
 export async function settingShown(title: string): Promise<void> {
   await ask({ do: 'wait', selector: '.settings-editor .setting-item-title', text: title });
+}
+
+/** Answer the input box with what it holds, once it asks `question`. */
+export async function acceptBox(question: string): Promise<void> {
+  await ask({ do: 'wait', selector: BOX, text: question });
+  await ask({ do: 'press', keys: 'Enter', selector: FIELD });
 }
 
 /** The entries that the command palette shows for `filter`, once the first of them is there. */

@@ -5,7 +5,7 @@ import * as vscode from 'vscode';
 import { technicalLibrary } from '../../support/library.ts';
 import { until } from '../../support/until.ts';
 import { closeAll, diagnosticsBecome, errorsBecome, extension, newLibrary, open, place, replace } from '../editor.ts';
-import { paletteEntries, settingShown, statusItem } from '../window.ts';
+import { paletteEntries, settingShown, statusItem, statusLabel } from '../window.ts';
 
 interface Command {
   readonly command: string;
@@ -79,6 +79,7 @@ describe('a workspace with a library', () => {
     assert.ok(editor);
     editor.selection = new vscode.Selection(place(map, 'review_steps'), place(map, 'review_steps'));
     await statusItem('tokens');
+    await statusLabel('Goalmap. The language server is running. Model: ');
   });
 
   it('finds a library that is made later', async () => {
@@ -142,10 +143,12 @@ describe('goalmap.doctor', () => {
 
   it('reports on the editor, the server and the library', async () => {
     await vscode.commands.executeCommand('goalmap.doctor');
-    const report = vscode.window.activeTextEditor?.document.getText() ?? '';
+    const document = vscode.window.activeTextEditor?.document;
+    const report = document?.getText() ?? '';
     assert.match(report, /^Goalmap for VS Code \d/m);
     assert.match(report, /^workspace trusted: yes$/m);
     assert.match(report, /^language server: running$/m);
+    assert.ok(document !== undefined && !document.isUntitled && !document.isDirty, 'nobody is asked to save it');
     assert.match(report, /^ok +python +3\.\d+/m);
   });
 });
