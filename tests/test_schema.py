@@ -16,7 +16,7 @@ from goalmap.schema import schema
 
 SAMPLE = Path(__file__).parents[1] / "goal_map.json"
 _TYPES: dict[str, type] = {"object": dict, "array": list, "string": str}
-_SAID_ONLY = {"$schema", "title", "description", "definitions"}
+_SAID_ONLY = {"$schema", "title", "description", "markdownDescription", "definitions"}
 
 
 def valid(rule: Any, value: Any, top: dict[str, Any]) -> bool:

@@ -77,7 +77,19 @@ def schema() -> dict[str, Any]:
         **definitions["Category"]["properties"],
         "$schema": {"type": "string", "description": "Where this schema is, for editors."},
     }
-    return {"$schema": _DRAFT, **top, "definitions": definitions}
+    whole: dict[str, Any] = _with_markdown({"$schema": _DRAFT, **top, "definitions": definitions})
+    return whole
+
+
+def _with_markdown(value: Any) -> Any:
+    """Say in Markdown as well what has code in it: VS Code shows the backticks of a plain description."""
+    if isinstance(value, list):
+        return [_with_markdown(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    text = value.get("description")
+    marked = {"markdownDescription": text} if isinstance(text, str) and "`" in text else {}
+    return {**{key: _with_markdown(item) for key, item in value.items()}, **marked}
 
 
 def _object(model: type[BaseModel]) -> dict[str, Any]:

@@ -93,12 +93,16 @@ def test_a_wrong_path_is_an_error_and_not_ignored(tmp_path: Path, content: bytes
     assert said in (LocalModel(environ={"GOALMAP_LOCAL_GGUF": str(own)}).available() or "")
 
 
-def test_without_weights_the_message_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("has_runtime", [False, True])
+def test_without_weights_the_message_says_what_to_do(has_runtime: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "DISTRIBUTION", "no-such-distribution")
+    monkeypatch.setattr(weights, "has_runtime", lambda: has_runtime)
     missing = LocalModel(environ={}).available()
     assert missing is not None
-    for way in ("OPENAI_API_KEY", "GOALMAP_MODEL_BASE_URL", "goalmap[local]", "goalmap model install"):
+    for way in ("OPENAI_API_KEY", "GOALMAP_MODEL_BASE_URL", "goalmap model install"):
         assert way in missing
+    # What is installed already is not to be installed again.
+    assert ("goalmap[local]" in missing) == (not has_runtime)
 
 
 def test_weights_are_installed_from_a_wheel(tmp_path: Path, small_weights: bytes) -> None:

@@ -139,6 +139,7 @@ async def test_from_the_mark_to_the_commit_and_back(asking: FlowClient, scene: S
         "mapUri": scene.uri,
         "componentUri": scene.generated.as_uri(),
         "message": f"Committed components/protocols/{GENERATED}; goal_map.json names it now.",
+        "undoable": True,
     }
     assert scene.map_text() == committed()
     assert scene.generated.read_text(encoding="utf-8") == TEXT

@@ -4,13 +4,46 @@ import { extensionVersion, serverProgram } from './launch.ts';
 import { run } from './run.ts';
 
 const DOCTOR_TIMEOUT_MS = 60_000;
+const SCHEME = 'goalmap-doctor';
+const REPORT = vscode.Uri.from({ scheme: SCHEME, path: '/Goalmap Doctor.txt' });
 
-/** Open a document with the facts of the editor's side and the report of `goalmap doctor`; no secret is in it. */
-export async function showDoctor(
-  context: vscode.ExtensionContext,
-  log: vscode.LogOutputChannel,
-  facts: { readonly server: string; readonly hasApiKey: boolean },
-): Promise<void> {
+/** Shows the report in a document that is nobody's file: there is nothing to save when it is closed. */
+export class Doctor implements vscode.TextDocumentContentProvider, vscode.Disposable {
+  private readonly changed = new vscode.EventEmitter<vscode.Uri>();
+  private readonly registration = vscode.workspace.registerTextDocumentContentProvider(SCHEME, this);
+  private report = '';
+  readonly onDidChange = this.changed.event;
+
+  constructor(
+    private readonly context: vscode.ExtensionContext,
+    private readonly log: vscode.LogOutputChannel,
+  ) {}
+
+  /** Look at everything anew, and show it. */
+  async show(facts: Facts): Promise<void> {
+    this.report = await reportOn(this.context, this.log, facts);
+    this.changed.fire(REPORT);
+    await vscode.window.showTextDocument(await vscode.workspace.openTextDocument(REPORT), { preview: true });
+  }
+
+  provideTextDocumentContent(): string {
+    return this.report;
+  }
+
+  dispose(): void {
+    this.registration.dispose();
+    this.changed.dispose();
+  }
+}
+
+/** What the extension knows by itself. */
+export interface Facts {
+  readonly server: string;
+  readonly hasApiKey: boolean;
+}
+
+/** Return the facts of the editor's side and the report of `goalmap doctor`; no secret is in it. */
+async function reportOn(context: vscode.ExtensionContext, log: vscode.LogOutputChannel, facts: Facts): Promise<string> {
   const folder = vscode.workspace.workspaceFolders?.[0]?.uri.fsPath;
   const lines = [
     `Goalmap for VS Code ${extensionVersion(context)}`,
@@ -33,6 +66,5 @@ export async function showDoctor(
   } catch (error) {
     lines.push('', error instanceof Error ? error.message : String(error));
   }
-  const document = await vscode.workspace.openTextDocument({ content: `${lines.join('\n')}\n`, language: 'plaintext' });
-  await vscode.window.showTextDocument(document, { preview: true });
+  return `${lines.join('\n')}\n`;
 }

@@ -2,10 +2,12 @@
 import * as vscode from 'vscode';
 import type { Location, Position } from 'vscode-languageclient/node';
 import { ApiKey } from './apiKey.ts';
-import { showDoctor } from './doctor.ts';
+import { Doctor } from './doctor.ts';
+import { LocalModel } from './localModel.ts';
 import { Preview, type Source } from './preview.ts';
 import { redacted, Redactor } from './redact.ts';
 import { Session } from './session.ts';
+import { openSettings } from './settings.ts';
 import { goalUnderCursor, StatusItem } from './status.ts';
 import type { ServerState } from './statusText.ts';
 
@@ -46,14 +48,18 @@ export function activate(context: vscode.ExtensionContext): void {
     },
   });
   session = current;
+  const doctor = new Doctor(context, log);
+  const localModel = new LocalModel(context, log, current);
 
   const commands: Readonly<Record<string, (...args: unknown[]) => unknown>> = {
     'goalmap.restart': () => current.restart(),
     'goalmap.showLog': () => {
       channel.show();
     },
-    'goalmap.doctor': async () =>
-      showDoctor(context, log, { server: state, hasApiKey: (await apiKey.current()) !== null }),
+    'goalmap.doctor': async () => doctor.show({ server: state, hasApiKey: (await apiKey.current()) !== null }),
+    'goalmap.undoLastGeneration': () => current.undoLastGeneration(),
+    'goalmap.installLocalModel': () => localModel.install(),
+    'goalmap.openModelSettings': () => openSettings('goalmap.model'),
     'goalmap.setApiKey': () => apiKey.ask(),
     'goalmap.previewPrompt': (source) => previewPrompt(current, preview, source),
     'goalmap.showReferences': (uri, position, locations) => showReferences(current, uri, position, locations),
@@ -61,13 +67,14 @@ export function activate(context: vscode.ExtensionContext): void {
   context.subscriptions.push(
     channel,
     preview,
+    doctor,
     { dispose: () => status?.dispose() },
     ...Object.entries(commands).map(([name, run]) => vscode.commands.registerCommand(name, run)),
     // Both the key and the address that it belongs to may change, in this window or another one.
     context.secrets.onDidChange(() => void current.sendApiKey()),
     vscode.workspace.onDidChangeConfiguration((event) => {
       if (event.affectsConfiguration('goalmap.server')) {
-        void current.restartIfStarted();
+        void current.settingsChanged();
       } else if (event.affectsConfiguration('goalmap.model.baseUrl')) {
         void current.changeEndpoint();
       }

@@ -17,6 +17,10 @@ export interface Dialogue {
   resolve(command: InteractiveCommand): Promise<InteractiveCommand>;
   /** The answer, or undefined where the person turned away. */
   ask(question: Question): Promise<string | undefined>;
+  /** The answer that was given to this question before, if any. */
+  earlier(command: InteractiveCommand, field: FormField): string | undefined;
+  /** The question is answered. */
+  answered(command: InteractiveCommand, field: FormField, answer: string): void;
   /** A required question was answered with nothing: say that nothing happens. */
   leftEmpty(field: FormField): void;
 }
@@ -37,7 +41,11 @@ export async function answerQuestions(
       const given = answers;
       const value = await dialogue.ask({
         field,
-        value: earlier.find((answer) => answer.id === field.id)?.value ?? field.default ?? '',
+        value:
+          earlier.find((answer) => answer.id === field.id)?.value ??
+          dialogue.earlier(asked, field) ??
+          field.default ??
+          '',
         step: index + 1,
         totalSteps: fields.length,
         validate: (candidate, isStale) => refusal(asked, given, { id: field.id, value: candidate }, dialogue, isStale),
@@ -49,6 +57,7 @@ export async function answerQuestions(
         dialogue.leftEmpty(field);
         return undefined;
       }
+      dialogue.answered(asked, field, value);
       answers = [...answers, { id: field.id, value }];
     }
     current = await dialogue.resolve({

@@ -16,31 +16,58 @@ export interface Program {
   readonly bundled: boolean;
 }
 
-/** Return the program to run: the setting's, or the bundled server, whose environment is made where there is none. */
-export async function serverProgram(context: vscode.ExtensionContext, log: vscode.LogOutputChannel): Promise<Program> {
+/** How the environment of the bundled server is made when somebody else than a start asks for it. */
+export interface Setup {
+  readonly extras: readonly string[];
+  readonly report: (message: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Return the program to run: the setting's, or the bundled server, whose environment is made where there is none.
+ *
+ * Without `setup` it has the extras of the settings, and a notification of its own shows what there is to wait for.
+ */
+export async function serverProgram(
+  context: vscode.ExtensionContext,
+  log: vscode.LogOutputChannel,
+  setup?: Setup,
+): Promise<Program> {
   const settings = vscode.workspace.getConfiguration('goalmap.server');
   const [command, ...args] = settings.get<string[]>('command', []);
   if (command !== undefined && command !== '') {
     return { command, args, bundled: false };
   }
-  const executable = await bundledServer(context, settings, log);
-  return { command: executable, args: [], bundled: true };
+  if (setup !== undefined) {
+    return { command: await bundledServer(context, settings, log, setup), args: [], bundled: true };
+  }
+  const abort = new AbortController();
+  const progress = new SetupProgress(abort);
+  const report = (message: string): void => {
+    progress.show(message);
+  };
+  const extras = settings.get<string[]>('extras', []);
+  try {
+    const executable = await bundledServer(context, settings, log, { extras, report, signal: abort.signal });
+    return { command: executable, args: [], bundled: true };
+  } finally {
+    progress.close();
+  }
 }
 
 async function bundledServer(
   context: vscode.ExtensionContext,
   settings: vscode.WorkspaceConfiguration,
   log: vscode.LogOutputChannel,
+  setup: Setup,
 ): Promise<string> {
-  const abort = new AbortController();
   const wheel = context.asAbsolutePath(path.join('server', `goalmap-${extensionVersion(context)}-py3-none-any.whl`));
-  const progress = new SetupProgress(abort);
   try {
     return await ensureEnvironment({
       root: path.join(context.globalStorageUri.fsPath, 'python'),
       wheel,
-      extras: settings.get<string[]>('extras', []),
-      signal: abort.signal,
+      extras: setup.extras,
+      signal: setup.signal,
       findPython: async () => {
         const python = await findPython(await candidates(settings), (program, probeArgs) =>
           run(program, probeArgs, { timeout_ms: PROBE_TIMEOUT_MS }),
@@ -50,7 +77,7 @@ async function bundledServer(
       },
       report: (message) => {
         log.info(`Python environment: ${message}`);
-        progress.show(message);
+        setup.report(message);
       },
     });
   } catch (error) {
@@ -58,8 +85,6 @@ async function bundledServer(
       log.error(error.details);
     }
     throw error;
-  } finally {
-    progress.close();
   }
 }
 

@@ -34,7 +34,12 @@ export class Preview
           this.lensesChanged.fire();
         }
       }),
-      vscode.workspace.onDidCloseTextDocument((document) => this.prompts.delete(document.uri.toString())),
+      vscode.workspace.onDidCloseTextDocument((document) => {
+        // A document that is given another language is "closed" and opened again, and is still there.
+        if (!vscode.workspace.textDocuments.includes(document)) {
+          this.prompts.delete(document.uri.toString());
+        }
+      }),
     );
   }
 

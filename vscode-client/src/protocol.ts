@@ -33,6 +33,8 @@ export interface Generated {
   readonly componentUri?: string | null;
   readonly mapUri: string;
   readonly message: string;
+  /** Something was committed, or waits for a save, and can be taken back. */
+  readonly undoable: boolean;
 }
 
 export interface GoalAt {
@@ -65,6 +67,13 @@ export interface ModelInUse {
   readonly model: string | null;
 }
 
+export interface ModelReport extends ModelInUse {
+  /** No endpoint is configured: the model on this machine writes, or would. */
+  readonly isLocal: boolean;
+  /** What is missing, in the words of a generation that fails for it; null where nothing is. */
+  readonly problem: string | null;
+}
+
 export const commandResolve = new RequestType<InteractiveCommand, InteractiveCommand, void>('command/resolve');
 export const goalAt = new RequestType<
   { readonly textDocument: TextDocumentIdentifier; readonly position: Position },
@@ -80,6 +89,7 @@ export const generated = new NotificationType<Generated>('goalmap/generated');
 export const setApiKey = new NotificationType<{ readonly key: string | null; readonly origin?: string }>(
   'goalmap/setApiKey',
 );
+export const model = new RequestType<object, ModelReport, void>('goalmap/model');
 export const modelChanged = new NotificationType<ModelInUse>('goalmap/modelChanged');
 
 /** Commands of the server that ask something before they run. */

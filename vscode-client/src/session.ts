@@ -12,15 +12,17 @@ import {
   type StaticFeature,
 } from 'vscode-languageclient/node';
 import type { ApiKey } from './apiKey.ts';
+import { Descriptions } from './descriptions.ts';
 import { answerQuestions } from './form.ts';
-import { showGenerated } from './generated.ts';
+import { Generations } from './generated.ts';
 import { mismatch } from './handshake.ts';
 import { askInBox } from './inputBox.ts';
 import { extensionVersion, serverProgram, type Program } from './launch.ts';
 import { Progresses } from './progress.ts';
 import * as protocol from './protocol.ts';
 import { RestartGuard } from './restartGuard.ts';
-import { cleanPython } from './run.ts';
+import { pythonEnvironment } from './run.ts';
+import { openSettings } from './settings.ts';
 import { SetupError } from './setupError.ts';
 import type { ServerState } from './statusText.ts';
 
@@ -44,8 +46,12 @@ export class Session {
   private wanted = false;
   /** The server has answered since it was launched. */
   private cameUp = false;
+  /** The settings that the last launch was made from. */
+  private launchedWith: string | undefined;
   private readonly guard = new RestartGuard(() => performance.now());
   private readonly progresses: Progresses;
+  private readonly generations = new Generations();
+  private readonly descriptions = new Descriptions();
 
   constructor(
     private readonly context: vscode.ExtensionContext,
@@ -77,18 +83,31 @@ export class Session {
 
   restart(): Promise<void> {
     this.wanted = true;
-    return this.enqueue(async () => {
-      this.guard.reset();
-      await this.end();
-      await this.launch();
-    });
+    return this.enqueue(() => this.relaunch());
   }
 
-  /** What the server is started with has changed. */
+  /** What the server is started with may have changed. */
   async restartIfStarted(): Promise<void> {
     if (this.wanted) {
       await this.restart();
     }
+  }
+
+  /** Restart unless the server, or its failure, is that of the settings as they are now. */
+  async settingsChanged(): Promise<void> {
+    if (this.wanted) {
+      await this.enqueue(async () => {
+        if (this.launchedWith !== launchSettings()) {
+          await this.relaunch();
+        }
+      });
+    }
+  }
+
+  /** Return which model would write now, or undefined where no server runs that could tell. */
+  async model(): Promise<protocol.ModelReport | undefined> {
+    await this.sendApiKey(); // It is part of the answer, and may not have been handed over yet.
+    return this.running?.sendRequest(protocol.model, {});
   }
 
   stop(): Promise<void> {
@@ -107,12 +126,28 @@ export class Session {
     await this.sendApiKey();
   }
 
+  async undoLastGeneration(): Promise<void> {
+    const client = this.running;
+    if (client === undefined) {
+      void vscode.window.showWarningMessage('Goalmap does not run yet: see the status bar.');
+    } else {
+      await this.generations.undoLast(client);
+    }
+  }
+
   private enqueue(action: () => Promise<void>): Promise<void> {
     this.queue = this.queue.then(action, action);
     return this.queue;
   }
 
+  private async relaunch(): Promise<void> {
+    this.guard.reset();
+    await this.end();
+    await this.launch();
+  }
+
   private async launch(): Promise<void> {
+    this.launchedWith = launchSettings();
     this.events.stateChanged('preparing');
     try {
       const program = await serverProgram(this.context, this.log);
@@ -147,7 +182,7 @@ export class Session {
       {
         command: program.command,
         args: [...program.args, 'lsp', '--stdio'],
-        options: { cwd: this.context.extensionPath, env: cleanPython },
+        options: { cwd: this.context.extensionPath, env: pythonEnvironment() },
       },
       this.options(),
     );
@@ -165,9 +200,7 @@ export class Session {
       }
     });
     client.onNotification(protocol.generated, (event) => {
-      showGenerated(client, event, () => {
-        this.log.show(true);
-      }).catch((error: unknown) => {
+      this.generations.show(client, event).catch((error: unknown) => {
         this.log.error(`What was generated could not be shown: ${String(error)}`);
       });
     });
@@ -211,6 +244,10 @@ export class Session {
             {
               resolve: (asked) => client.sendRequest(protocol.commandResolve, asked),
               ask: (question) => askInBox('Goalmap', question),
+              earlier: (asked, field) => this.descriptions.of(asked, field),
+              answered: (asked, field, answer) => {
+                this.descriptions.keep(asked, field, answer);
+              },
               leftEmpty: () =>
                 void vscode.window.showWarningMessage('Nothing was generated: the description was left empty.'),
             },
@@ -242,7 +279,7 @@ export class Session {
       this.log.warn(problem);
       void vscode.window.showWarningMessage(problem, 'Open Settings').then((answer) => {
         if (answer !== undefined) {
-          void openSettings();
+          void openSettings('goalmap.server');
         }
       });
     }
@@ -264,13 +301,13 @@ export class Session {
     } else if (answer === 'Show Log') {
       this.log.show(true);
     } else if (answer === 'Open Settings') {
-      await openSettings();
+      await openSettings('goalmap.server');
     }
   }
 }
 
-async function openSettings(): Promise<void> {
-  await vscode.commands.executeCommand('workbench.action.openSettings', 'goalmap.server');
+function launchSettings(): string {
+  return JSON.stringify(vscode.workspace.getConfiguration('goalmap.server'));
 }
 
 /** What this client can do beyond the protocol. */

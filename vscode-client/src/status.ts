@@ -71,6 +71,8 @@ export class StatusItem implements vscode.Disposable {
     const { text, tooltip, severity } = statusText(this.status);
     this.item.text = text;
     this.item.tooltip = new vscode.MarkdownString(tooltip.replace(/[\\`*_{}[\]<>()#+\-.!|]/g, '\\$&'));
+    // A screen reader would read the escapes of the tooltip, and the names of the icons.
+    this.item.accessibilityInformation = { label: `Goalmap. ${tooltip.replace(/\n+/g, ' ')}`, role: 'button' };
     this.item.backgroundColor =
       severity === 'none' ? undefined : new vscode.ThemeColor(`statusBarItem.${severity}Background`);
     this.item.show();

@@ -50,7 +50,9 @@ export function statusText(status: Status): StatusText {
   }
   if (running && status.model !== undefined) {
     lines.push(
-      status.model === null ? 'No model is set up: see the settings goalmap.model.' : `Model: ${status.model}`,
+      status.model === null
+        ? 'No model is set up: install the local one, or name one in the settings goalmap.model.'
+        : `Model: ${status.model}`,
     );
   }
   if (goal !== undefined) {

@@ -63,12 +63,20 @@ def find_weights(environ: Mapping[str, str]) -> Weights:
     for path in (installed_path(), _path_in_distribution()):
         if path is not None and path.is_file() and path.stat().st_size == SIZE_BYTES:
             return Weights(path, tiny=True)
+    install = (
+        "`goalmap model install`" if has_runtime() else "`pip install 'goalmap[local]'` and `goalmap model install`"
+    )
     raise ModelError(
         "not-configured",
         "No model is set up.",
         "Set OPENAI_API_KEY, or GOALMAP_MODEL_BASE_URL for another endpoint; or run "
-        "`pip install 'goalmap[local]'` and `goalmap model install` for a tiny model on this machine.",
+        f"{install} for a tiny model on this machine.",
     )
+
+
+def has_runtime() -> bool:
+    """Whether the program that runs the weights, of the extra `local`, is installed."""
+    return importlib.util.find_spec("xllamacpp") is not None
 
 
 def installed_path() -> Path:

@@ -260,11 +260,15 @@ class Jobs:
     def tell_model(self) -> None:
         """Tell a client that shows it which model would be asked now; null where none could."""
         if self._client_shows:
-            settings = self.model_settings()
-            name: str | None = settings.name or settings.address
-            if not settings.is_configured:
-                name = None if self.local_model().available() else "SmolLM2 on this machine"
-            self.session.server.notify("goalmap/modelChanged", {"model": name})
+            self.session.server.notify("goalmap/modelChanged", {"model": self.model_in_use()["model"]})
+
+    def model_in_use(self) -> Json:
+        """Return which model would be asked now, for people; where none could, null, and what is missing."""
+        settings = self.model_settings()
+        if settings.is_configured:
+            return {"model": settings.name or settings.address, "isLocal": False, "problem": None}
+        problem = self.local_model().available()
+        return {"model": None if problem else "SmolLM2 on this machine", "isLocal": True, "problem": problem}
 
     def local_model(self) -> LocalModel:
         """Return the embedded model, which starts when it is first asked."""
@@ -282,6 +286,7 @@ class Jobs:
 
     def _notify(self, job: str, library: OpenLibrary, outcome: str, message: str, component_path: str | None) -> None:
         params: Json = {"job": job, "outcome": outcome, "mapUri": library.map_uri, "message": message}
+        params["undoable"] = job in self._committed
         if component_path:
             params["componentUri"] = to_uri(component_path)
         self.session.server.notify("goalmap/generated", params)

@@ -115,6 +115,7 @@ SHAPES: Final[dict[str, Shape]] = {
     # -- our own
     "command/resolve": {"command": str, "arguments?": list, "formAnswers?": [{"id": str, "value?": ANY}]},
     "goalmap/goalAt": _PLACE,
+    "goalmap/model": {},
     "goalmap/prompt": {"uri": str, "goal": _GOAL},
     "goalmap/setApiKey": {"key?": str, "origin?": str},
     # -- the arguments of commands

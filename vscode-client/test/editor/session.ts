@@ -9,6 +9,7 @@
  */
 import { generate } from './scenes/generate.ts';
 import { install } from './scenes/install.ts';
+import { localModel } from './scenes/localModel.ts';
 import { read } from './scenes/read.ts';
 import { workspaces } from './scenes/workspaces.ts';
 import { Stage } from './stage.ts';
@@ -16,7 +17,7 @@ import { Stage } from './stage.ts';
 const stage = await Stage.set();
 let failed = false;
 try {
-  for (const scene of [install, generate, read, workspaces]) {
+  for (const scene of [install, generate, read, localModel, workspaces]) {
     await scene(stage);
   }
 } catch (error) {

@@ -63,11 +63,19 @@ export class Workbench {
     }
   }
 
+  get(scope: 'Machine' | 'User', name: string): unknown {
+    return (JSON.parse(fs.readFileSync(this.settingsFile(scope), 'utf8')) as Record<string, unknown>)[name];
+  }
+
   /** What the user sets for this machine (`Machine`), or everywhere (`User`); undefined takes it back. */
   set(scope: 'Machine' | 'User', name: string, value: unknown): void {
-    const file = path.join(this.home, 'data', scope, 'settings.json');
+    const file = this.settingsFile(scope);
     const settings = JSON.parse(fs.readFileSync(file, 'utf8')) as Record<string, unknown>;
     writeJson(file, { ...settings, [name]: value });
+  }
+
+  private settingsFile(scope: 'Machine' | 'User'): string {
+    return path.join(this.home, 'data', scope, 'settings.json');
   }
 
   /** Open a folder, or a `.code-workspace` file; return when the explorer shows it. */
@@ -138,8 +146,18 @@ export class Workbench {
     await this.page.locator('.notifications-toasts .notification-toast').first().waitFor({ state: 'hidden' });
   }
 
+  /** A setting in the settings editor, by its title. */
+  setting(title: string): Locator {
+    return this.page.locator('.settings-editor .setting-item-label', { hasText: new RegExp(`^${title}$`) });
+  }
+
   get status(): Locator {
     return this.page.locator('.statusbar-item', { hasText: 'Goalmap' });
+  }
+
+  /** The status item, while it warns. */
+  get statusWarns(): Locator {
+    return this.page.locator('.statusbar-item.warning-kind', { hasText: 'Goalmap' });
   }
 
   tab(name: string): Locator {

@@ -98,6 +98,8 @@ const server = spawnGroup(
     GOALMAP_TEST_HOME: home,
     GOALMAP_TEST_REPORT: report,
     GOALMAP_TEST_FILTER: process.env.GOALMAP_TESTS ?? '',
+    GOALMAP_TEST_CANARY: 'of the editor',
+    PYTHONSTARTUP: '/nowhere/startup.py', // misleads a Python, and must not reach it
   }),
   path.join(home, 'server.log'),
 );

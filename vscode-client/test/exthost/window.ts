@@ -22,6 +22,12 @@ export async function statusItem(text: string): Promise<void> {
   await ask({ do: 'wait', selector: STATUS, text });
 }
 
+/** Wait until a screen reader would read the status item as `label`. */
+export async function statusLabel(label: string): Promise<void> {
+  const labelled = `[aria-label^="${label}"]`;
+  await ask({ do: 'wait', selector: `${STATUS}${labelled}, ${STATUS} ${labelled}`, text: '' });
+}
+
 export async function notification(text: string): Promise<void> {
   await vscode.commands.executeCommand('notifications.showList');
   await ask({ do: 'wait', selector: NOTIFICATION, text });
@@ -37,6 +43,17 @@ export async function pushButton(button: string): Promise<void> {
 export async function answerBox(question: string, answer: string): Promise<void> {
   await ask({ do: 'wait', selector: BOX, text: question });
   await ask({ do: 'fill', selector: FIELD, text: answer });
+  await ask({ do: 'press', keys: 'Enter', selector: FIELD });
+}
+
+/** Wait until the settings editor shows a setting that is called `title`. */
+export async function settingShown(title: string): Promise<void> {
+  await ask({ do: 'wait', selector: '.settings-editor .setting-item-title', text: title });
+}
+
+/** Answer the input box with what it holds, once it asks `question`. */
+export async function acceptBox(question: string): Promise<void> {
+  await ask({ do: 'wait', selector: BOX, text: question });
   await ask({ do: 'press', keys: 'Enter', selector: FIELD });
 }
 

@@ -24,6 +24,7 @@ export const QUIET = {
   'update.mode': 'none',
   'update.showReleaseNotes': false,
   'window.restoreWindows': 'none',
+  'workbench.editor.useModal': 'off',
   'workbench.enableExperiments': false,
   'workbench.secondarySideBar.defaultVisibility': 'hidden',
   'workbench.startupEditor': 'none',

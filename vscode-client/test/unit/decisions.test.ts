@@ -4,6 +4,7 @@ import { mismatch } from '../../src/handshake.ts';
 import { keyOrigin, keySlot } from '../../src/keySlot.ts';
 import { redacted, Redactor } from '../../src/redact.ts';
 import { RestartGuard } from '../../src/restartGuard.ts';
+import { saidBy } from '../../src/saidBy.ts';
 import { isShownAs, offsetAt, originOf, placeAt } from '../../src/segments.ts';
 import { statusText } from '../../src/statusText.ts';
 
@@ -221,4 +222,11 @@ void suite('status item', () => {
     assert.match(tooltip, /goalmap\.model/);
     assert.equal(severity, 'warning');
   });
+});
+
+void test('a command that failed is quoted with its next step, without the marks of a terminal', () => {
+  const stderr = 'Downloading.\ngoalmap: error: The disk is full.\n  help: Free some space.\n';
+  assert.equal(saidBy('model install', { exitCode: 1, stdout: '', stderr }), 'The disk is full. Free some space.');
+  const crashed = saidBy('model install', { exitCode: null, stdout: '', stderr: 'Traceback …' });
+  assert.match(crashed, /^goalmap model install ended with exit code null/);
 });

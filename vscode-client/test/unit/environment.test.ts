@@ -7,7 +7,7 @@ import * as path from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { ensureEnvironment, programIn, pythonIn, type EnvironmentRequest } from '../../src/environment.ts';
 import { findPython, fromPath, type Probe } from '../../src/python.ts';
-import { run, type Finished } from '../../src/run.ts';
+import { pythonEnvironment, run, type Finished } from '../../src/run.ts';
 import { SetupError } from '../../src/setupError.ts';
 
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'goalmap-environment-'));
@@ -211,5 +211,19 @@ void suite('finding Python', () => {
   void test('what does not answer like Python is no Python', async () => {
     const odd: Probe = () => Promise.resolve({ exitCode: 0, stdout: 'Python was not found', stderr: '' });
     await assert.rejects(findPython(candidates, odd), { problem: 'no-python' });
+  });
+});
+
+void suite('the environment of a Python program', () => {
+  void test('is that of the editor without what misleads Python, whatever the case of a name on Windows', () => {
+    const editors = {
+      Path: 'C:\\bin',
+      SystemRoot: 'C:\\Windows',
+      HTTPS_PROXY: 'http://proxy',
+      PythonPath: 'C:\\other',
+    };
+    const { PythonPath: other, ...kept } = editors;
+    assert.deepEqual(pythonEnvironment(editors, 'win32'), { ...kept, PYTHONUTF8: '1' });
+    assert.deepEqual(pythonEnvironment(editors, 'linux'), { ...kept, PythonPath: other, PYTHONUTF8: '1' });
   });
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Descriptions } from '../../src/descriptions.ts';
 import { answerQuestions, type Dialogue, type Question } from '../../src/form.ts';
 import type { FormField, InteractiveCommand } from '../../src/protocol.ts';
 
@@ -20,6 +21,7 @@ class Server implements Dialogue {
   constructor(
     private readonly person: (question: Question) => string | undefined | Promise<string | undefined>,
     private readonly fields: readonly FormField[] = [field],
+    private readonly descriptions = new Descriptions(),
   ) {}
 
   resolve(command: InteractiveCommand): Promise<InteractiveCommand> {
@@ -44,6 +46,14 @@ class Server implements Dialogue {
   ask(question: Question): Promise<string | undefined> {
     this.questions.push(question);
     return Promise.resolve(this.person(question));
+  }
+
+  earlier(command: InteractiveCommand, one: FormField): string | undefined {
+    return this.descriptions.of(command, one);
+  }
+
+  answered(command: InteractiveCommand, one: FormField, answer: string): void {
+    this.descriptions.keep(command, one, answer);
   }
 
   leftEmpty(one: FormField): void {
@@ -135,4 +145,24 @@ void test('several questions are asked one after the other, each judged alone', 
       [2, 2],
     ],
   );
+});
+
+void test('a question that is asked again holds its last answer, until the server proposes something else', async () => {
+  const descriptions = new Descriptions();
+  await answerQuestions(asked, new Server(() => 'Find the cause.', [field], descriptions));
+  const values = async (command: InteractiveCommand, one: FormField): Promise<string | undefined> => {
+    const server = new Server(() => undefined, [one], descriptions);
+    await answerQuestions(command, server);
+    return server.questions[0]?.value;
+  };
+  assert.equal(await values(asked, field), 'Find the cause.');
+  assert.equal(await values(asked, { ...field, default: 'As the map says now.' }), 'As the map says now.');
+  assert.equal(await values({ ...asked, arguments: [{ file: 'other.txt' }] }, field), field.default);
+});
+
+void test('a corrected answer replaces the one that was refused', async () => {
+  const descriptions = new Descriptions();
+  const given = ['abc', 'Find the cause.'];
+  await answerQuestions(asked, new Server(() => given.shift(), [field], descriptions));
+  assert.equal(descriptions.of(asked, field), 'Find the cause.');
 });

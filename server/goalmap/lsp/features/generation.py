@@ -65,6 +65,7 @@ def register(server: GoalmapServer, session: Session, publisher: Publisher) -> J
         server.command(name)(partial(command, jobs))
     resolve.register(server, session)
     server.notification("goalmap/setApiKey")(partial(set_api_key, jobs))
+    server.request("goalmap/model")(lambda _params: jobs.model_in_use())
     return jobs
 
 

@@ -26,6 +26,9 @@ export async function install(stage: Stage): Promise<void> {
     await message.filter({ hasText: 'Correct the setting' }).filter({ hasText: 'Open Settings' }).waitFor();
     await bench.status.locator('.codicon-error').waitFor();
     await stage.picture('no-python');
+    await message.getByText('Open Settings', { exact: true }).click();
+    await bench.setting('Python').waitFor();
+    await bench.closeTab('Settings');
     await bench.closeNotifications();
   });
 
@@ -53,6 +56,20 @@ export async function install(stage: Stage): Promise<void> {
     await bench.openFile(MAP);
     await squiggles(opened_ms);
     assert.equal(ready().length, 1);
+  });
+
+  await stage.step('the walkthrough leads to the settings of the model', async () => {
+    await bench.run('Welcome: Open Walkthrough...');
+    await bench.quickInput.fill('Your first library of prompts');
+    await page.keyboard.press('Enter');
+    await page.locator('.getting-started-step', { hasText: 'Choose a model' }).click();
+    await stage.picture('walkthrough');
+    await page.locator('.getting-started-step').getByText('Model Settings', { exact: true }).click();
+    await bench.setting('Base Url').waitFor();
+    await stage.picture('settings');
+    await bench.run('View: Close All Editors');
+    await bench.openFile(MAP);
+    await map.untilErrors(2);
   });
 
   await stage.step('its page in the editor shows the README, without pictures that could not be loaded', async () => {

@@ -5,7 +5,7 @@ import * as vscode from 'vscode';
 import { technicalLibrary } from '../../support/library.ts';
 import { until } from '../../support/until.ts';
 import { closeAll, diagnosticsBecome, errorsBecome, extension, newLibrary, open, place, replace } from '../editor.ts';
-import { paletteEntries, statusItem } from '../window.ts';
+import { paletteEntries, settingShown, statusItem, statusLabel } from '../window.ts';
 
 interface Command {
   readonly command: string;
@@ -20,6 +20,27 @@ const titles = (...left_out: readonly string[]): string[] =>
     .filter(({ command }) => !left_out.includes(command))
     .map(({ title, category }) => `${category}: ${title}`)
     .sort();
+
+/** What the kernel says of the one child of this extension host that is a language server. */
+function environmentOfServer(): ReadonlyMap<string, string> {
+  const read = (pid: string, name: string): string => {
+    try {
+      return fs.readFileSync(path.join('/proc', pid, name), 'utf8');
+    } catch {
+      return ''; // It has ended meanwhile, or is another user's.
+    }
+  };
+  const servers = fs
+    .readdirSync('/proc')
+    .filter((pid) => /^\d+$/.test(pid))
+    .filter((pid) => read(pid, 'status').includes(`\nPPid:\t${String(process.pid)}\n`))
+    .filter((pid) => read(pid, 'cmdline').includes('\0lsp\0--stdio\0'));
+  assert.equal(servers.length, 1, 'language servers of this window');
+  const lines = read(servers[0] ?? '', 'environ')
+    .split('\0')
+    .filter(Boolean);
+  return new Map(lines.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
+}
 
 describe('a workspace with a library', () => {
   after(closeAll);
@@ -58,6 +79,7 @@ describe('a workspace with a library', () => {
     assert.ok(editor);
     editor.selection = new vscode.Selection(place(map, 'review_steps'), place(map, 'review_steps'));
     await statusItem('tokens');
+    await statusLabel('Goalmap. The language server is running. Model: ');
   });
 
   it('finds a library that is made later', async () => {
@@ -71,6 +93,22 @@ describe('a workspace with a library', () => {
     watcher.dispose();
     const later = technicalLibrary(place);
     await diagnosticsBecome(vscode.Uri.file(later.map), (found) => found.length === 2);
+  });
+});
+
+describe('the process of the server', () => {
+  after(closeAll);
+
+  it('has the environment of the editor, without what would mislead Python', async () => {
+    const map = await open(newLibrary('environment').map);
+    await errorsBecome(map.uri, 2);
+    const server = environmentOfServer();
+    for (const name of ['HOME', 'PATH', 'XDG_DATA_HOME', 'GOALMAP_TEST_CANARY']) {
+      assert.equal(server.get(name), process.env[name] ?? '(not set in the editor)', name);
+    }
+    assert.equal(server.get('PYTHONUTF8'), '1');
+    assert.equal(process.env.PYTHONSTARTUP, '/nowhere/startup.py');
+    assert.equal(server.get('PYTHONSTARTUP'), undefined);
   });
 });
 
@@ -89,15 +127,28 @@ describe('goalmap.restart', () => {
   });
 });
 
+describe('goalmap.openModelSettings', () => {
+  after(closeAll);
+
+  it('shows the settings of the model, in a remote window too', async () => {
+    await vscode.commands.executeCommand('goalmap.openModelSettings');
+    for (const title of ['Base Url', 'Name', 'Timeout Seconds', 'Max Output Tokens']) {
+      await settingShown(title);
+    }
+  });
+});
+
 describe('goalmap.doctor', () => {
   after(closeAll);
 
   it('reports on the editor, the server and the library', async () => {
     await vscode.commands.executeCommand('goalmap.doctor');
-    const report = vscode.window.activeTextEditor?.document.getText() ?? '';
+    const document = vscode.window.activeTextEditor?.document;
+    const report = document?.getText() ?? '';
     assert.match(report, /^Goalmap for VS Code \d/m);
     assert.match(report, /^workspace trusted: yes$/m);
     assert.match(report, /^language server: running$/m);
+    assert.ok(document !== undefined && !document.isUntitled && !document.isDirty, 'nobody is asked to save it');
     assert.match(report, /^ok +python +3\.\d+/m);
   });
 });

@@ -32,6 +32,8 @@ describe('language features', () => {
     assert.match(textOf(await ask('HoverProvider', place(map, 'DEBUG'))), /# Debug a failing program/);
     assert.match(textOf(await ask('HoverProvider', place(map, 'cite_evidence'))), /Quote the log line/);
     assert.match(textOf(await ask('HoverProvider', place(map, '"title"', 2))), /heading of the prompt/);
+    const slot = textOf(await ask('HoverProvider', place(map, '"persona"', 2)));
+    assert.match(slot, /[^\\]`security\/owasp\.txt`/, 'code is shown as code, not between escaped backticks');
   });
 
   it('code actions: the quick fixes of a missing component, the first is preferred', async () => {
@@ -212,6 +214,21 @@ describe('the preview of a prompt', () => {
     assert.match(text, /⟨missing: protocols\/root_cause_drill\.txt⟩/);
     assert.equal(preview().languageId, 'markdown');
     assert.equal(vscode.window.activeTextEditor?.document.uri.toString(), map.uri.toString());
+  });
+
+  it('has its lenses, and leads to its components, before anybody has typed', async () => {
+    const lenses = await vscode.commands.executeCommand<vscode.CodeLens[]>(
+      'vscode.executeCodeLensProvider',
+      preview().uri,
+      10,
+    );
+    assert.match(lenses.map(({ command }) => command?.title).join(), /digital_detective\.txt.*cite_evidence\.txt/);
+    const found = await vscode.commands.executeCommand<vscode.LocationLink[]>(
+      'vscode.executeDefinitionProvider',
+      preview().uri,
+      place(preview(), 'digital detective'),
+    );
+    assert.equal(path.basename(found[0]?.targetUri.fsPath ?? ''), 'digital_detective.txt');
   });
 
   it('follows unsaved edits, in the map and in a component', async () => {

@@ -8,7 +8,7 @@ import { ScriptedModel } from '../../support/model.ts';
 import { grep, setting } from '../../support/processes.ts';
 import { until } from '../../support/until.ts';
 import { at, closeAll, errorsBecome, newLibrary, open, place } from '../editor.ts';
-import { answerBox, notification, pushButton } from '../window.ts';
+import { acceptBox, answerBox, notification, pushButton } from '../window.ts';
 
 const KEY = 'sk-canary-exthost-5b7e';
 const GENERATED = 'autogen_protocol_for_debug.txt';
@@ -87,9 +87,69 @@ describe('generation', () => {
     await at(vscode.window.onDidChangeVisibleTextEditors, () =>
       vscode.window.visibleTextEditors.find(({ document }) => document.uri.path.endsWith(GENERATED)),
     );
+    const { activeTabGroup } = vscode.window.tabGroups;
+    assert.equal(activeTabGroup.activeTab?.label, 'goal_map.json', 'what is typed or saved next is the map');
     await pushButton('Undo');
     await mapBecomes(DEBUG_MAP);
     assert.deepEqual(library.components('protocols'), ['review_steps.txt']);
+  });
+
+  const isOpen = (): boolean =>
+    vscode.workspace.textDocuments.some(({ uri }) => uri.path.startsWith(library.root) && uri.path.endsWith(GENERATED));
+
+  it('a component whose tab was closed is missing everywhere once its file is gone', async () => {
+    model.say(DRILL);
+    await generate();
+    await errorsBecome(map.uri, 1);
+    await at(vscode.workspace.onDidOpenTextDocument, () => isOpen() || undefined);
+    const tab = await at(vscode.window.tabGroups.onDidChangeTabs, () =>
+      vscode.window.tabGroups.all.flatMap(({ tabs }) => tabs).find(({ label }) => label === GENERATED),
+    );
+    await vscode.window.tabGroups.close(tab);
+    await at(vscode.workspace.onDidCloseTextDocument, () => !isOpen() || undefined);
+    fs.rmSync(path.join(library.root, 'components/protocols', GENERATED));
+    await errorsBecome(map.uri, 2);
+    const lenses = await vscode.commands.executeCommand<vscode.CodeLens[]>(
+      'vscode.executeCodeLensProvider',
+      map.uri,
+      10,
+    );
+    assert.match(lenses.map(({ command }) => command?.title).join(), /2 of 4 components/);
+    const hovers = await vscode.commands.executeCommand<vscode.Hover[]>(
+      'vscode.executeHoverProvider',
+      map.uri,
+      place(map, 'DEBUG'),
+    );
+    const prompt = hovers.flatMap(({ contents }) =>
+      contents.map((content) => (content as vscode.MarkdownString).value),
+    );
+    assert.doesNotMatch(prompt.join(), /Reproduce the failure/);
+  });
+
+  it('can be undone when its message is gone', async () => {
+    model.say(DRILL);
+    await generate();
+    await mapBecomes(COMMITTED);
+    await notification('Undo');
+    await vscode.commands.executeCommand('notifications.clearAll');
+    await vscode.commands.executeCommand('goalmap.undoLastGeneration');
+    await mapBecomes(DEBUG_MAP);
+    assert.deepEqual(library.components('protocols'), ['review_steps.txt']);
+  });
+
+  it('all that were generated at once are undone at once, when their message is gone', async () => {
+    model.say(DRILL);
+    const { done } = await quickFix('Generate all 2');
+    await answerBox('Describe the protocol', DESCRIPTION);
+    await answerBox('Describe the constraint', 'Nothing may be guessed.');
+    await done;
+    await errorsBecome(map.uri, 0);
+    await notification('Undo');
+    await vscode.commands.executeCommand('notifications.clearAll');
+    await vscode.commands.executeCommand('goalmap.undoLastGeneration');
+    await mapBecomes(DEBUG_MAP);
+    assert.deepEqual(library.components('protocols'), ['review_steps.txt']);
+    assert.deepEqual(library.components('constraints'), ['cite_evidence.txt']);
   });
 
   it('under its own name the map stays as it is', async () => {
@@ -123,6 +183,18 @@ describe('generation', () => {
     await errorsBecome(map.uri, 2);
     assert.equal(library.readMap(), DEBUG_MAP);
     assert.deepEqual(library.components('protocols'), ['review_steps.txt']);
+  });
+
+  it('after a failure the description need not be typed again', async () => {
+    model.say('');
+    await generate();
+    await notification('Show Log');
+    model.say(DRILL);
+    const { done } = await quickFix('Generate missing component');
+    await acceptBox('Describe the protocol');
+    await done;
+    await mapBecomes(COMMITTED);
+    assert.match(model.requests.at(-1)?.body ?? '', new RegExp(DESCRIPTION));
   });
 
   it('turning away from the question asks no model', async () => {
