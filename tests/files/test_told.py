@@ -17,7 +17,7 @@ from goalmap.files import journal, os_layer, recovery, transaction
 from goalmap.files import undo as undoing
 from goalmap.files.errors import Refused
 from goalmap.files.report import Report
-from support.told import begin, finish, recover, undo
+from support.told import begin, discard, finish, recover, undo
 
 from .conftest import MAP, Library
 from .faults.tap import Killed, Tap
@@ -241,3 +241,31 @@ def test_an_owner_that_dies_with_the_map_half_exchanged_is_waited_for(library: L
         os.close(writing)
     assert "saved in that instant" in library.map.read_text()
     assert library.parked() == {}
+
+
+# -- discarded
+def test_what_is_discarded_leaves_the_map_on_disk_too(library: Library) -> None:
+    """Its editor saved the map just before; or the run that died had come that far."""
+    generation = library.finished()
+    file = generation.publish_component()
+    library.map.write_text(MAP.replace("drill.txt", file))
+    generation.close()
+    told = discard(str(library.root), generation.tx)
+    assert library.map.read_text() == MAP
+    assert list(library.parked().values()) == ["Drill down.\n"]
+    assert [(change.old, change.new) for change in told.changes] == [(file, "drill.txt")]
+    assert "components/protocols/" + file not in library.components()
+    assert library.records() == []
+
+
+def test_an_interrupted_undo_is_not_discarded(library: Library) -> None:
+    library.generate()
+    calls = itertools.count(1)
+    while [waiting.kind for waiting in recovery.pending(str(library.root))] != ["undo"]:
+        dies(partial(undoing.undo, str(library.root), tell=print), next(calls))
+    (name,) = library.records()
+    with pytest.raises(Refused, match="goalmap recover"):
+        discard(str(library.root), name.removesuffix(".gmj"))
+    assert library.records() == [name]
+    recover(str(library.root))
+    assert library.map.read_text() == MAP

@@ -18,7 +18,7 @@ from goalmap.files.safe_open import enter, read_regular
 from goalmap.files.store import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from goalmap.core.goal_map import GoalMap, Reference
     from goalmap.files.journal import Header, Record
@@ -171,6 +171,15 @@ def with_reference(goal_map: GoalMap, header: Header, new: str) -> str | None:
         if (follower := find_reference(goal_map, place, header.old)) is not None
     }
     return apply(goal_map.text, [reference_edit(goal_map, one, new) for one in found.values()])
+
+
+def without_reference(goal_map: GoalMap, places: Sequence[Place], new: str, old: str) -> str | None:
+    """Return the map's text with `old` again wherever the places name `new`; None where none does.
+
+    The new name is looked for, not the old one: a list may hold that twice.
+    """
+    found = {ref.span: ref for place in places if (ref := find_reference(goal_map, place, new)) is not None}
+    return apply(goal_map.text, [reference_edit(goal_map, ref, old) for ref in found.values()]) if found else None
 
 
 # -- the component

@@ -16,12 +16,19 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from goalmap.files import undo as undoing
 from goalmap.files.atomic import MapFile, write_whole
-from goalmap.files.commit import commit_record, has_reference, let_go, remove_component, users_of
+from goalmap.files.commit import (
+    commit_record,
+    has_reference,
+    let_go,
+    remove_component,
+    users_of,
+    without_reference,
+)
 from goalmap.files.errors import NotCommitted, Refused, SlotChanged, Unreadable, explain
 from goalmap.files.interrupted import NOTHING, Interrupted
 from goalmap.files.journal import Damaged, Header, Record, peek, record_names
 from goalmap.files.os_layer import Folder
-from goalmap.files.report import Parked, Pending
+from goalmap.files.report import MapChange, Parked, Pending
 from goalmap.files.store import (
     JOURNAL,
     LOCK_WAIT_S,
@@ -142,6 +149,7 @@ def pending_of(tx: str, contents: Contents | None, reason: str, *, has_owner: bo
         is_reviewed=contents.awaits_review,
         has_owner=has_owner,
         others=header.others,
+        kind=header.kind,
     )
 
 
@@ -341,9 +349,21 @@ def discard(root: str, tx: str, *, tell: Tell, lock_timeout_s: float = LOCK_WAIT
 
 
 def _discard(store: Store, record: Record) -> None:
+    contents, header = record.contents, record.contents.header
+    if header is not None and header.kind != "generate":
+        raise Refused("This is an interrupted change of the map, and no text: `goalmap recover` finishes it.")
     record.make_durable()
-    contents = record.contents
-    if contents.header is not None and (contents.raw or contents.refused or contents.text is not None):
+    if header is not None and contents.text is not None and header.naming == "autogen":
+        # Its editor has saved the map meanwhile, or the run that died had come that far.
+        with MapFile(store) as map_file:
+            map_file.settle(header.tx)
+            if has_reference(map_file.parse(map_file.read().text), header, contents.file):
+                map_file.replace(
+                    header.tx,
+                    lambda text: without_reference(map_file.parse(text), header.places, contents.file, header.old),
+                )
+                store.report.changes += [MapChange(place, contents.file, header.old) for place in header.places]
+    if header is not None and (contents.raw or contents.refused or contents.text is not None):
         park(store, record, "it was discarded", is_told=True)
     else:
         record.drop()

@@ -74,7 +74,7 @@ class Pending:
 
     `file` is the reference that it was generated for, `new_file` the one that the map is to have, `component` the path
     of the component in the library. `is_buffered`: it waits for the editor's map to be saved. `is_reviewed`: for its
-    user, who has not said yet whether to keep it. `has_owner`: for a process that lives.
+    user, who has not said yet whether to keep it. `has_owner`: for a process that lives. `kind` is that of the record.
     """
 
     tx: str
@@ -90,6 +90,7 @@ class Pending:
     is_reviewed: bool = False
     has_owner: bool = False
     others: tuple[Place, ...] = ()
+    kind: str = "generate"
 
     @property
     def places(self) -> tuple[Place, ...]:

@@ -12,7 +12,6 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from goalmap.core.edits import apply, reference_edit
 from goalmap.core.naming import MAP_NAME
 from goalmap.files.atomic import MapFile
 from goalmap.files.commit import (
@@ -23,6 +22,7 @@ from goalmap.files.commit import (
     read_component,
     remove_component,
     users_of,
+    without_reference,
 )
 from goalmap.files.errors import NotCommitted, Refused, SlotChanged, Unreadable, explain
 from goalmap.files.journal import Damaged, Header, Record, last_tx, new_tx, peek, receipt_names
@@ -31,7 +31,6 @@ from goalmap.files.safe_open import enter
 from goalmap.files.store import LOCK_WAIT_S, LockBusy, digest, locked
 
 if TYPE_CHECKING:
-    from goalmap.core.goal_map import GoalMap
     from goalmap.files.journal import Contents
     from goalmap.files.report import Tell
     from goalmap.files.store import Store
@@ -221,7 +220,10 @@ def finish_undo(store: Store, record: Record) -> str:
     with MapFile(store) as map_file:
         map_file.settle(header.tx)
         if header.naming == "autogen":
-            map_file.replace(header.tx, lambda text: _without_reference(map_file.parse(text), header))
+            map_file.replace(
+                header.tx,
+                lambda text: without_reference(map_file.parse(text), header.places, header.old, header.file),
+            )
             store.report.changes += [MapChange(place, header.old, header.file) for place in header.places]
         users = users_of(map_file.parse(map_file.read().text), header.folder, header.component)
     is_in_use = header.naming == "autogen" and bool(users)
@@ -232,15 +234,3 @@ def finish_undo(store: Store, record: Record) -> str:
             store.receipts.unlink(name)
     let_go(store, record)  # last, and durable before "undone" is said (I10)
     return place_of(header)
-
-
-def _without_reference(goal_map: GoalMap, header: Header) -> str | None:
-    # The generated name is looked for, not the restored one: a list may hold that twice.
-    found = {
-        reference.span: reference
-        for place in header.places
-        if (reference := find_reference(goal_map, place, header.old)) is not None
-    }
-    if not found:
-        return None
-    return apply(goal_map.text, [reference_edit(goal_map, one, header.file) for one in found.values()])

@@ -162,7 +162,8 @@ async def _follow(session: Session, library: OpenLibrary, change: MapChange) -> 
                 if not (_reloads(session) and _is_behind(session, library, document, [change])):
                     # What was typed is not on disk, and what was written is not in the buffer: now it holds both.
                     async with library.writing:
-                        if _has(parse(session.disk_text(library.map_path) or ""), change):
+                        on_disk = await session.on_disk(library, partial(session.disk_text, library.map_path))
+                        if _has(parse(on_disk or ""), change):
                             await set_in_buffer(session, library, [change])
                     return
                 document.overtaken_version = document.version
@@ -177,7 +178,7 @@ def _is_behind(session: Session, library: OpenLibrary, document: Document, chang
 
     Where two components are committed in quick succession, the first one's reload comes after the second one's commit.
     """
-    on_disk = session.disk_text(library.map_path) or ""
+    on_disk = session.map_on_disk(library) or ""
     goal_map = parse(on_disk)
     found = [(change, find_at(goal_map, change.place, change.new)) for change in changes]
     edits = {new.span: reference_edit(goal_map, new, change.old) for change, new in found if new is not None}

@@ -208,7 +208,7 @@ class Jobs:
                 settings=settings,
                 local=self.local_model() if not settings.is_configured else None,
                 reporter=reporter,
-                neighbours=Neighbours(session.map_to_be(library), library.library, session.reader(library)),
+                neighbours=Neighbours(session.map_to_be(library), library.library, session.reader_for_threads(library)),
                 tell=teller(session, library),
                 through_buffer=through_buffer,
                 review=partial(self.review, request.file or request.slot)

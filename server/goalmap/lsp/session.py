@@ -655,6 +655,12 @@ class Session(Hooks):
         """Return `read` for one library."""
         return lambda path: self.read(library, path)
 
+    def reader_for_threads(self, library: OpenLibrary) -> Callable[[str], str | None]:
+        """Return what reads the components of one library, as they are open now or on disk, in any thread."""
+        opened = [(library.relative(path), document.text) for path, document in self.documents.items()]
+        texts = {path: disk.component_text(text) for path, text in opened if path is not None}
+        return lambda path: texts[path] if path in texts else _read(library.root, path)
+
     def read_ahead(self, library: OpenLibrary, paths: Iterable[str]) -> None:
         """Have the components at `paths` read at once, for a request that is about to `read` them all."""
         request = self._request
@@ -695,17 +701,26 @@ class Session(Hooks):
         except disk.Unreadable:
             return None
 
+    def map_on_disk(self, library: OpenLibrary) -> str | None:
+        """Return what a map holds on disk; None where it cannot be read, or not within the loop's patience."""
+        answer = library.disk.submit(partial(self.disk_text, library.map_path))
+        return answer.result() if self.patience.wait(library.disk, answer) else None
+
     def is_dirty(self, document: Document) -> bool:
-        """Whether the buffer holds anything else than the disk, or than what a write of ours has just replaced."""
-        if document.path is None or document.version == document.overtaken_version:
+        """Whether the map's buffer holds anything else than the disk, or than what a write of ours has just replaced.
+
+        Where the disk is silent, it is taken to: an edit then goes through the buffer, which loses nothing.
+        """
+        library = self.libraries.get(document.path or "")
+        if library is None or document.version == document.overtaken_version:
             return False
-        return self.disk_text(document.path) != document.text
+        return self.map_on_disk(library) != document.text
 
     def map_to_be(self, library: OpenLibrary) -> GoalMap:
         """Return the map as the editor has it, or is about to have it where it has yet to reload what we wrote."""
         document = library.document
         if document is not None and document.version == document.overtaken_version:
-            text = self.disk_text(library.map_path)
+            text = self.map_on_disk(library)
             if text is not None:
                 return maps.parse(text)
         return library.goal_map.snapshot()

@@ -197,9 +197,9 @@ class _Run:
             self.reporter.restarted()
 
         try:
+            brief = await self.worker.do(make_brief, self.request, self.neighbours, file=generation.file)
             if self.worker.was_cancelled:
-                raise asyncio.CancelledError  # noqa: TRY301 - while the journal was opened, which cannot be broken off
-            brief = make_brief(self.request, self.neighbours, file=generation.file)
+                raise asyncio.CancelledError  # noqa: TRY301 - in the midst of disk work, which cannot be broken off
             written = await write_component(
                 brief, self.settings, on_chunk=on_chunk, on_restart=on_restart, local=self.local
             )

@@ -30,7 +30,8 @@ _MAX_SAID: Final = 3
 class Neighbours:
     """What a component is written to fit: the map, its library, and the text of its components.
 
-    The server gives what its editor shows, unsaved changes included; the command line gives the disk.
+    The server gives what its editor shows, unsaved changes included; the command line gives the disk. `read` is called
+    in a thread of the generation's own.
     """
 
     goal_map: GoalMap

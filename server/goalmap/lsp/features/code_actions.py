@@ -300,8 +300,9 @@ class _Fixes:
                 else:
                     fix = self.command(f"Finish the interrupted generation of {name}", FINISH, arguments)
                     yield {**fix, "kind": "quickfix", "isPreferred": True}
-                fix = self.command(f"Discard the text for {name} (it is parked)", DISCARD, arguments)
-                yield {**fix, "kind": "quickfix"}
+                if waiting.kind == "generate":
+                    fix = self.command(f"Discard the text for {name} (it is parked)", DISCARD, arguments)
+                    yield {**fix, "kind": "quickfix"}
 
     def all_safe(self) -> list[Edit]:
         """Return the edits for all findings that have one obvious fix: another spelling, and a file named twice."""
