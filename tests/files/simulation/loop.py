@@ -1,0 +1,145 @@
+"""An event loop, and a pool of threads, that wait by giving up their turn."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import warnings
+from collections import deque
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from typing import Any
+
+from .scheduler import FOREVER, Actor, Hub, Killed, Process
+
+
+class Loop(asyncio.BaseEventLoop):
+    """The event loop of a simulated process; the part that waits for sockets waits for other actors instead."""
+
+    def __init__(self, hub: Hub, process: Process) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._hub = hub
+        self._process = process
+        self._actor: Actor | None = None  # while it waits
+        self._is_woken = False
+        self._selector = self
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._threads = Threads(hub, process, 32)
+        self.set_task_factory(self._new_task)  # type: ignore[arg-type]
+        process.loops.append(self)
+
+    def _new_task(self, loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any] = asyncio.Task(coro, loop=loop, **options)
+        self._tasks.append(task)
+        return task
+
+    def time(self) -> float:
+        """Return the virtual time."""
+        return self._hub.now_s
+
+    def select(self, timeout: float | None) -> list[Any]:
+        """Wait as long as there is nothing to do."""
+        if self._is_woken or timeout == 0:
+            self._hub.point()
+        else:
+            self._actor = self._hub.current
+            try:
+                self._hub.wait(FOREVER if timeout is None else self._hub.now_s + timeout)
+            finally:
+                self._actor = None
+        self._is_woken = False
+        return []
+
+    def _process_events(self, event_list: list[Any]) -> None:
+        """There are none."""
+
+    def _write_to_self(self) -> None:
+        self._is_woken = True
+        if self._actor is not None:
+            self._actor.wake()
+
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:  # type: ignore[override]
+        """Run in a thread, which is an actor."""
+        return asyncio.wrap_future((executor or self._threads).submit(func, *args), loop=self)
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Keep quiet about what a kill leaves behind."""
+        if not self._process.is_dead:
+            super().call_exception_handler(context)
+
+    def bury(self) -> None:
+        """End the coroutines of a process that was killed, so that none of them wakes up later in another one."""
+        warnings.simplefilter("ignore", RuntimeWarning)  # about what nobody will ever await
+        for task in self._tasks:
+            if not task.done():
+                task._log_destroy_pending = False  # type: ignore[attr-defined]
+                with contextlib.suppress(BaseException):
+                    task.get_coro().close()  # type: ignore[union-attr]
+
+
+def run(hub: Hub, main: Coroutine[Any, Any, Any]) -> Any:
+    """Do what `asyncio.run` does."""
+    assert hub.current is not None
+    loop = Loop(hub, hub.current.process)
+    try:
+        return loop.run_until_complete(main)
+    finally:
+        if not loop._process.is_dead:
+            left = [task for task in loop._tasks if not task.done()]
+            for task in left:
+                task.cancel()
+            if left:
+                loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+            loop.close()
+
+
+class Threads:
+    """What of `ThreadPoolExecutor` is used; its threads are actors of the process that made it."""
+
+    def __init__(self, hub: Hub, process: Process, most: int) -> None:
+        self._hub = hub
+        self._process = process
+        self._most = most
+        self._busy = 0
+        self._work: deque[tuple[Future[Any], Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = deque()
+        self._waiting: list[Actor] = []
+        self._is_shut = False
+
+    def submit(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Future[Any]:
+        """Have `call` run."""
+        if self._process.is_dead:
+            raise Killed
+        if self._is_shut:
+            raise RuntimeError("cannot schedule new futures after shutdown")
+        future: Future[Any] = Future()
+        self._work.append((future, call, args, kwargs))
+        if self._busy < self._most:
+            self._busy += 1
+            self._hub.start(self._process, "thread", self._run)
+        return future
+
+    def _run(self) -> None:
+        while self._work:
+            future, call, args, kwargs = self._work.popleft()
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                result = call(*args, **kwargs)
+            except Killed:
+                raise
+            except BaseException as error:  # noqa: BLE001 - as a pool does
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+            self._hub.point()
+        self._busy -= 1
+        for actor in self._waiting:
+            actor.wake()
+
+    def shutdown(self, wait: bool = True, **_: Any) -> None:  # noqa: FBT002 - as a pool has it
+        """Take no more work; perhaps wait for what there is."""
+        self._is_shut = True
+        while wait and self._busy:
+            assert self._hub.current is not None
+            self._waiting.append(self._hub.current)
+            self._hub.wait()
