@@ -59,7 +59,9 @@ def _check_taken_back(world: World, text: Text) -> None:
     if undone_s is None:
         world.wrong.append(f"I4 text {text.number} for {text.goal} is lost")
     elif not any(text.file in said.text and (text.safe_s or 0) <= said.at_s <= undone_s for said in world.said):
-        world.wrong.append(f"I4 text {text.number} for {text.goal} was undone before anybody was told that it was there")
+        world.wrong.append(
+            f"I4 text {text.number} for {text.goal} was undone before anybody was told that it was there"
+        )
 
 
 def _check_edits(world: World, final: str, files: dict[str, bytes]) -> None:
@@ -71,7 +73,9 @@ def _check_edits(world: World, final: str, files: dict[str, bytes]) -> None:
         wanted = f'"note{editor.number}": "{editor.saved:06d}"'.encode()
         kept = [path for path, data in files.items() if path.startswith(".goalmap/parked/") and wanted in data]
         if not kept:
-            world.wrong.append(f"I7 {editor.process.name} had saved {editor.saved}, the map has {now[str(editor.number)]}")
+            world.wrong.append(
+                f"I7 {editor.process.name} had saved {editor.saved}, the map has {now[str(editor.number)]}"
+            )
 
 
 def _check_told(world: World, act: Act) -> None:

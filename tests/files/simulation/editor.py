@@ -35,7 +35,7 @@ class Editor:
         self.servers = 0
         self.is_open = False
         self.text = self.read()
-        self.changed: set[int] = set()  # the lines that are to be saved
+        self.changed: dict[int, str] = {}  # the lines that are to be saved, as they were before
         self.version = 1
         self.typed = self.saved = 0
         self.jobs: dict[str, str] = {}  # under way, by id
@@ -193,8 +193,8 @@ class Editor:
             assert start["line"] == end["line"], "a reference is a string on one line"
             line = lines[start["line"]]
             lines[start["line"]] = line[: start["character"]] + one["newText"] + line[end["character"] :]
-            self.changed.add(start["line"])
-            if (found := REFERENCE.search(lines[start["line"]])):
+            self._note_change(start["line"], line, lines[start["line"]])
+            if found := REFERENCE.search(lines[start["line"]]):
                 server.committed.pop(found[1], None)  # what counts from here on is what it has put into the buffer
         self.world.note(f"takes the edit: {lines[change['edits'][0]['range']['start']['line']].strip()}")
         self._set("\n".join(lines), announce=self.announces == "before")
@@ -219,10 +219,14 @@ class Editor:
     def _announce(self) -> None:
         if self._is_unannounced and self.is_open:
             document = {"uri": self.uri, "version": self.version}
-            self.notify(
-                "textDocument/didChange", {"textDocument": document, "contentChanges": [{"text": self.text}]}
-            )
+            self.notify("textDocument/didChange", {"textDocument": document, "contentChanges": [{"text": self.text}]})
         self._is_unannounced = False
+
+    def _note_change(self, at: int, before: str, now: str) -> None:
+        self.changed.setdefault(at, before)
+        there = self.read().split("\n")
+        if at < len(there) and there[at] == now:  # as after an undo on disk, which an editor need not write once more
+            del self.changed[at]
 
     def reload(self) -> None:
         """Take over what is on disk, where nothing is to be saved."""
@@ -258,7 +262,9 @@ class Editor:
             self.typed += 1
             self.world.note(f"types {self.typed}")
             text = self.text.replace(self._note(self.text), f'"note{self.number}": "{self.typed:06d}"')
-            self.changed.add(next(at for at, line in enumerate(text.split("\n")) if f'"note{self.number}"' in line))
+            lines = self.text.split("\n")
+            at = next(at for at, line in enumerate(lines) if f'"note{self.number}"' in line)
+            self._note_change(at, lines[at], text.split("\n")[at])
             self._set(text)
 
     def revert(self) -> None:
@@ -370,9 +376,9 @@ def _is_whole(text: str) -> bool:
     return True
 
 
-def _merge(mine: str, changed: set[int], theirs: str) -> str | None:
-    """Return `theirs` with those lines of `mine` that were changed; None where it is not whole."""
+def _merge(mine: str, changed: dict[int, str], theirs: str) -> str | None:
+    """Return `theirs` with the lines of `mine` that were changed here and nowhere else; None where it is not whole."""
     if not _is_whole(theirs):
         return None
     lines = enumerate(zip(mine.split("\n"), theirs.split("\n"), strict=True))
-    return "\n".join(my if at in changed else their for at, (my, their) in lines)
+    return "\n".join(my if at in changed and changed[at] == their else their for at, (my, their) in lines)

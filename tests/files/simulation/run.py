@@ -1,6 +1,6 @@
 """Play random schedules, and report: how many, how fast, and every kind of violation with a seed that shows it.
 
-    python tests/files/simulation/run.py [--schedules N] [--seed S] [--jobs N] [--replay SEED]
+    python tests/files/simulation/run.py [--schedules N] [--seed S] [--jobs N] [--replay SEED] [--reduce SEED]
 
 Exit code 0 if nothing was violated.
 """
@@ -24,23 +24,27 @@ if __package__ in (None, ""):  # run as a program: make the relative imports bel
     import tests.files.simulation  # noqa: F401
 
 from .checks import kind_of
-from .scenario import Play
+from .scenario import Plan, Play, draw_plan
 from .world import installed
 
 SHARE = 50  # schedules between two looks for garbage
 
 
-def play_some(seeds: list[int]) -> list[tuple[int, list[str], int]]:
-    """Play these seeds; return each with what is wrong, and its number of points."""
+def play_some(seeds: list[int]) -> list[tuple[int, list[str], int, float]]:
+    """Play these seeds; return each with what is wrong, its number of points, and its time."""
     found = []
     with installed() as base:
         gc.disable()
+        gc.freeze()
         for number, seed in enumerate(seeds):
             play = Play(base / "play", seed)
-            found.append((seed, play.run(), play.world.hub.points))
+            start_s = time.process_time()
+            wrong = play.run()
+            found.append((seed, wrong, play.world.hub.points, time.process_time() - start_s))
             del play
             if number % SHARE == SHARE - 1:
                 gc.collect()
+        gc.unfreeze()
         gc.enable()
     return found
 
@@ -51,6 +55,24 @@ def replay(seed: int) -> tuple[list[str], list[str]]:
         play = Play(base / "play", seed, trace=True)
         wrong = play.run()
         return wrong, play.world.trace or []
+
+
+def reduce(seed: int) -> Plan:
+    """Return the plan of a seed without the steps that its first violation does not need."""
+    with installed() as base:
+
+        def kinds(plan: Plan) -> set[str]:
+            return {kind_of(wrong) for wrong in Play(base / "play", seed, plan=plan).run()}
+
+        plan = draw_plan(seed)
+        wanted = sorted(kinds(plan))[0]
+        is_shorter = True
+        while is_shorter:
+            shorter = (one for one in plan.shorter() if wanted in kinds(one))
+            found = next(shorter, None)
+            is_shorter = found is not None
+            plan = found or plan
+        return plan
 
 
 def _shares(first: int, count: int) -> Iterator[list[int]]:
@@ -65,15 +87,20 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="the first one")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--replay", type=int, metavar="SEED", help="one schedule, with who did what")
+    parser.add_argument("--reduce", type=int, metavar="SEED", help="show the shortest plan that fails as this one does")
     arguments = parser.parse_args()
+    if arguments.reduce is not None:
+        print(reduce(arguments.reduce))
+        return 0
     if arguments.replay is not None:
         wrong, trace = replay(arguments.replay)
         print(*trace, "", *(wrong or ["nothing is wrong"]), sep="\n")
         return 1 if wrong else 0
-    start_s, kinds, points, failed = time.monotonic(), dict[str, list[int]](), 0, 0
+    start_s, kinds, points, failed, processor_s = time.monotonic(), dict[str, list[int]](), 0, 0, 0.0
     with multiprocessing.get_context("fork").Pool(arguments.jobs) as pool:
         for some in pool.imap_unordered(play_some, _shares(arguments.seed, arguments.schedules)):
-            for seed, wrong, calls in some:
+            for seed, wrong, calls, cpu_s in some:
+                processor_s += cpu_s
                 points += calls
                 failed += bool(wrong)
                 for one in {kind_of(one) for one in wrong}:
@@ -81,8 +108,11 @@ def main() -> int:
     seconds = time.monotonic() - start_s
     for kind, seeds in sorted(kinds.items(), key=lambda item: -len(item[1])):
         print(f"{len(seeds):6}  {kind}  [{', '.join(map(str, sorted(seeds)[:6]))}]")
-    per_minute = 60 * arguments.schedules / seconds
-    print(f"{arguments.schedules} schedules, {points} points, {failed} violated, {per_minute:.0f} schedules a minute")
+    rate, processor_rate = (60 * arguments.schedules / spent_s for spent_s in (seconds, processor_s))
+    print(
+        f"{arguments.schedules} schedules, {points} points, {failed} violated; {rate:.0f} schedules a minute, "
+        f"{processor_rate:.0f} for each minute of a processor"
+    )
     return 1 if kinds else 0
 
 

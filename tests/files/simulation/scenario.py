@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from goalmap.cli.main import main as run_command
@@ -35,6 +35,18 @@ USER = {
     "start": 2,
 }
 TERMINAL = {"generate": 6, "killed generate": 5, "recover": 3, "undo": 2, "wait": 2}
+# What leads into corners that single steps seldom find; now and then a step is left out.
+STORIES = (
+    ("type", "generate", "kill at", "wait", "start", "discard", "save"),
+    ("type", "generate", "wait", "kill", "start", "discard", "save"),
+    ("type", "generate", "wait", "kill", "generate", "wait", "save"),
+    ("type", "generate", "wait", "revert", "generate", "wait", "finish"),
+    ("generate", "type", "wait", "save", "undo", "wait", "generate"),
+    ("open", "generate", "kill at", "wait", "type", "start", "generate", "wait", "undo"),
+    ("type", "generate", "quit", "start", "generate", "close"),
+    ("kill", "type", "start", "generate", "wait", "save"),
+)
+LEFT_OUT = 0.1
 
 
 @dataclass(frozen=True)
@@ -73,6 +85,26 @@ class Plan:
             for n, steps in enumerate(self.users)
         ]
 
+    def shorter(self) -> Iterator[Plan]:
+        """Give the plans that lack a user or a step."""
+        for n in range(len(self.users) - 1, 0, -1):
+            lists = (self.users, self.reloads, self.announces)
+            users, reloads, announces = ([*one[:n], *one[n + 1 :]] for one in lists)
+            yield replace(self, users=users, reloads=reloads, announces=announces)  # type: ignore[arg-type]
+        for name in ("before", "terminal"):
+            for shorter in _without_one(getattr(self, name)):
+                yield replace(self, **{name: shorter})
+        for n, steps in enumerate(self.users):
+            for shorter in _without_one(steps):
+                yield replace(self, users=[*self.users[:n], shorter, *self.users[n + 1 :]])
+        if self.trouble_rate:
+            yield replace(self, trouble_rate=0.0)
+
+
+def _without_one(steps: list[Step]) -> Iterator[list[Step]]:
+    for at in range(len(steps)):
+        yield [*steps[:at], *steps[at + 1 :]]
+
 
 def draw_plan(seed: int) -> Plan:
     """Draw who does what."""
@@ -92,7 +124,12 @@ def draw_plan(seed: int) -> Plan:
         plan.before = [step("killed generate") for _ in range(rng.randint(1, 2))]
     plan.terminal = steps(TERMINAL, 4)
     for _ in range(rng.randint(1, EDITORS)):
-        user = steps(USER, 7)
+        user = steps(USER, 5)
+        if rng.random() < 0.6:
+            goal = rng.choice(goals)
+            story = [replace(step(what), goal=goal) for what in rng.choice(STORIES) if rng.random() > LEFT_OUT]
+            at = rng.randint(0, len(user))
+            user[at:at] = story
         plan.users.append([step(rng.choice(("open", "type", "wait"))), *user])
         plan.reloads.append(rng.random() < 0.6)
         plan.announces.append(rng.choice(("before", "before", "after", "late")))
@@ -167,6 +204,9 @@ class Play:
         if step.what == "kill at":
             if editor.server is not None and not editor.server.dies_at:
                 editor.server.dies_at, editor.server.dies_after_calls = step.moment, step.calls
+        elif step.what == "kill":
+            if editor.server is not None:
+                self.world.kill(editor.server)
         elif step.what == "generate":
             editor.start_server()
             editor.generate(step.goal)

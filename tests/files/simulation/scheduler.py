@@ -11,7 +11,9 @@ from typing import Any
 
 from greenlet import greenlet
 
-START_NS = 1_000_000_000 * 10**9  # long past: real files, made now, look as if just written to whoever asks for their age
+START_NS = (
+    1_000_000_000 * 10**9
+)  # long past: real files, made now, look as if just written to whoever asks for their age
 CALL_S = 20e-6  # what a call to the system takes
 FOREVER = math.inf
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import functools
 import importlib
 import io
 import logging
@@ -22,14 +23,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tests.files.faults.tap import Tap
+
 import goalmap
-from goalmap.files import os_layer
+from goalmap.cli import main
 from goalmap.generation import write
 from goalmap.generation.failures import ModelError
 from goalmap.generation.reply import Accepted
 from goalmap.lsp import wire
-
-from tests.files.faults.tap import Tap
 
 from .loop import Threads, run
 from .scheduler import START_NS, Hub, Killed, Process
@@ -139,7 +140,7 @@ class World:
         self.processes.append(process)
         process.stdout, process.stderr = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
 
-        def main() -> None:
+        def run_to_end() -> None:
             try:
                 act()
             except Killed:
@@ -149,7 +150,7 @@ class World:
             process.has_ended = True
             self._let_go(process)
 
-        self.hub.start(process, "main", main)
+        self.hub.start(process, "main", run_to_end)
         return process
 
     def kill(self, process: Process) -> None:
@@ -487,7 +488,8 @@ def installed() -> Iterator[Path]:
             for key, value in list(vars(module).items()):
                 if id(value) in stand_ins:
                     put(module, key, stand_ins[id(value)])
-    put(asyncio, "run", lambda main, **_: run(_world().hub, main))
+    put(main, "parser", functools.cache(main.parser))  # a third of a command's time
+    put(asyncio, "run", lambda work, **_: run(_world().hub, work))
     put(concurrent.futures, "ThreadPoolExecutor", _pool)
     put(os, "urandom", lambda size: _world().rng.randbytes(size))
     put(sys, "unraisablehook", lambda _: None)
