@@ -20,6 +20,7 @@ from .world import NOTE, REFERENCE, World
 GENERATE, UNDO = "goalmap.generateComponent", "goalmap.undo"
 DISCARD, FINISH = "goalmap.discardGeneration", "goalmap.finishGeneration"
 QUIET_S = 0.02
+LONGEST_AMBUSH_S = 0.3
 
 
 class Editor:
@@ -299,6 +300,16 @@ class Editor:
         if self.is_open:
             self._announce()
             self.notify("textDocument/didSave", {"textDocument": {"uri": self.uri}})
+
+    def save_amid(self) -> None:
+        """Save between somebody's last look at the map and its exchange; at once where nobody comes to that."""
+        actor = self.world.hub.current
+        if self.is_dirty and actor is not None:
+            self.world.waiting_to_save.append(actor)
+            self.world.hub.sleep(LONGEST_AMBUSH_S)
+            if actor in self.world.waiting_to_save:
+                self.world.waiting_to_save.remove(actor)
+        self.save()
 
     def _save(self, hub: Hub) -> None:
         hub.point()

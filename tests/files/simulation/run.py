@@ -57,21 +57,20 @@ def replay(seed: int) -> tuple[list[str], list[str]]:
         return wrong, play.world.trace or []
 
 
-def reduce(seed: int) -> Plan:
-    """Return the plan of a seed without the steps that its first violation does not need."""
+def reduce(seed: int, kind: str) -> Plan:
+    """Return the plan of a seed without what its violation does not need: the first one that begins with `kind`."""
     with installed() as base:
 
         def kinds(plan: Plan) -> set[str]:
             return {kind_of(wrong) for wrong in Play(base / "play", seed, plan=plan).run()}
 
         plan = draw_plan(seed)
-        wanted = sorted(kinds(plan))[0]
-        is_shorter = True
-        while is_shorter:
-            shorter = (one for one in plan.shorter() if wanted in kinds(one))
-            found = next(shorter, None)
-            is_shorter = found is not None
-            plan = found or plan
+        wanted = next(one for one in sorted(kinds(plan)) if one.startswith(kind))
+        print(f"# {wanted}, seed {seed}")
+        shorter: Plan | None = plan
+        while shorter is not None:
+            plan = shorter
+            shorter = next((one for one in plan.shorter() if wanted in kinds(one)), None)
         return plan
 
 
@@ -88,9 +87,10 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--replay", type=int, metavar="SEED", help="one schedule, with who did what")
     parser.add_argument("--reduce", type=int, metavar="SEED", help="show the shortest plan that fails as this one does")
+    parser.add_argument("--kind", default="", help="how the violation begins that --reduce is to keep")
     arguments = parser.parse_args()
     if arguments.reduce is not None:
-        print(reduce(arguments.reduce))
+        print(reduce(arguments.reduce, arguments.kind))
         return 0
     if arguments.replay is not None:
         wrong, trace = replay(arguments.replay)

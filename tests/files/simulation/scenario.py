@@ -23,6 +23,7 @@ USER = {
     "generate": 8,
     "type": 5,
     "save": 4,
+    "save amid": 1,
     "wait": 4,
     "kill at": 4,
     "revert": 1,
@@ -45,11 +46,12 @@ STORIES = (
     ("open", "generate", "kill at", "wait", "type", "start", "generate", "wait", "undo"),
     ("type", "generate", "quit", "start", "generate", "close"),
     ("kill", "type", "start", "generate", "wait", "save"),
+    ("type", "save amid", "type", "save", "generate", "undo"),
 )
 LEFT_OUT = 0.1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Step:
     """One thing that somebody does; what of the rest counts depends on `what`."""
 
@@ -59,10 +61,18 @@ class Step:
     calls: int = 0
     pause_s: float = 0.0
 
+    def __repr__(self) -> str:
+        said = [repr(self.what)]
+        said += [f"{name}={getattr(self, name)!r}" for name in _PLAIN if getattr(self, name) != _PLAIN[name]]
+        return f"Step({', '.join(said)})"
+
     def __str__(self) -> str:
         more = f" {self.goal}" if "generate" in self.what else ""
         more += f" at {self.moment}+{self.calls}" if "kill" in self.what else ""
         return f"{self.what}{more}"
+
+
+_PLAIN = {"goal": "GOAL0", "moment": "safe", "calls": 0, "pause_s": 0.0}
 
 
 @dataclass
@@ -104,6 +114,15 @@ class Plan:
 def _without_one(steps: list[Step]) -> Iterator[list[Step]]:
     for at in range(len(steps)):
         yield [*steps[:at], *steps[at + 1 :]]
+    for at, step in enumerate(steps):
+        plain = Step(step.what, step.goal if "generate" in step.what else "GOAL0")
+        if "kill" in step.what:
+            plain = replace(plain, moment=step.moment, calls=step.calls)
+        rounded = round(step.pause_s, 3)
+        for simpler in (plain, replace(plain, pause_s=rounded), replace(plain, pause_s=step.pause_s)):
+            if simpler == step:
+                break
+            yield [*steps[:at], simpler, *steps[at + 1 :]]
 
 
 def draw_plan(seed: int) -> Plan:
@@ -213,7 +232,12 @@ class Play:
         elif step.what in ("discard", "finish"):
             editor.settle_interrupted(DISCARD if step.what == "discard" else FINISH)
         else:
-            acts = {"wait": editor.wait_for_jobs, "quit": editor.quit_server, "start": editor.start_server}
+            acts = {
+                "save amid": editor.save_amid,
+                "wait": editor.wait_for_jobs,
+                "quit": editor.quit_server,
+                "start": editor.start_server,
+            }
             (acts.get(step.what) or getattr(editor, step.what))()
 
     def _terminal_step(self, step: Step) -> None:

@@ -33,7 +33,7 @@ from goalmap.generation.reply import Accepted
 from goalmap.lsp import wire
 
 from .loop import Threads, run
-from .scheduler import START_NS, Hub, Killed, Process
+from .scheduler import START_NS, Actor, Hub, Killed, Process
 
 if TYPE_CHECKING:
     from .editor import Editor
@@ -100,6 +100,7 @@ class World:
     on_disk: dict[str, str] = field(default_factory=dict)
     trouble_rate: float = 0.0
     is_being_saved: bool = False  # by an editor
+    waiting_to_save: list[Actor] = field(default_factory=list)  # for the worst of moments: see Editor.save_amid
     trace: list[str] | None = None
     _changed_ns: dict[int, tuple[int, int]] = field(default_factory=dict)
     current: ClassVar[World | None] = None
@@ -205,6 +206,10 @@ class World:
                 process.calls_left = None
                 self.kill(process)
                 raise Killed
+        if name == "rename_with_flag" and MAP in args and self.waiting_to_save:
+            while self.waiting_to_save:
+                self.waiting_to_save.pop().wake()
+            self.hub.sleep(0.002)
         if name == "close":
             process.open_files.pop(args[0], None)
         result = real(*args, **kwargs)
@@ -352,8 +357,15 @@ class World:
                 if text.text.encode() not in data or (folder.startswith("components") and name != named):
                     continue
                 if folder.endswith("journal") or folder.startswith("components"):
-                    how = "waits in the journal" if folder.endswith("journal") else "is in the library"
+                    how = "waits in the journal" if folder.endswith("journal") else self._how_it_came(text, process)
                     self.wrong.append(f"I5 {process.name} pays again for {goal}: text {text.number} {how}")
+
+    def _how_it_came(self, text: Text, process: Process) -> str:
+        finishers = [act.process for act in self.acts if act.what == "finished" and act.name == text.file]
+        if not finishers:
+            return "is in the library"
+        who = "its own" if finishers[-1] is process else "another one's"
+        return f"is in the library by {who} recovery"
 
     def files(self) -> dict[str, bytes]:
         """Return every file of the library, by its path in it."""
