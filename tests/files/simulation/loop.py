@@ -69,12 +69,15 @@ class Loop(asyncio.BaseEventLoop):
 
     def bury(self) -> None:
         """End the coroutines of a process that was killed, so that none of them wakes up later in another one."""
-        warnings.simplefilter("ignore", RuntimeWarning)  # about what nobody will ever await
-        for task in self._tasks:
-            if not task.done():
-                task._log_destroy_pending = False  # type: ignore[attr-defined]
-                with contextlib.suppress(BaseException):
-                    task.get_coro().close()  # type: ignore[union-attr]
+        with warnings.catch_warnings(), contextlib.suppress(BaseException):
+            warnings.simplefilter("ignore", RuntimeWarning)  # about what nobody will ever await
+            for task in self._tasks:
+                if not task.done():
+                    task._log_destroy_pending = False  # type: ignore[attr-defined]
+                    with contextlib.suppress(BaseException):
+                        task.get_coro().close()  # type: ignore[union-attr]
+            self._tasks.clear()
+            self.close()
 
 
 def run(hub: Hub, main: Coroutine[Any, Any, Any]) -> Any:
