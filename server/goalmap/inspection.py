@@ -18,7 +18,7 @@ from goalmap.files.loader import MAX_MAP_BYTES, LibraryLoader, Unreadable, read_
 
 if TYPE_CHECKING:
     from goalmap.core.assembly import Read
-    from goalmap.files.recovery import Pending  # its module is loaded where a journal has records
+    from goalmap.files.report import Pending
 
 START = Span(0, 0, 0)
 
@@ -138,8 +138,11 @@ def over_budget_findings(goals: Iterable[Goal], library: Library, read: "Read", 
             yield Finding(MAP_NAME, span, Problem("prompt.over-budget", span.start, span.end, message))
 
 
-def interrupted_findings(goal_map: GoalMap, pending: Iterable["Pending"]) -> Iterator[Finding]:
-    """Yield a finding for each record that waits in the journal, at the reference that it will change."""
+def interrupted_findings(goal_map: GoalMap, pending: Iterable["Pending"], more: int = 0) -> Iterator[Finding]:
+    """Yield a finding for each record that waits in the journal, at the reference that it will change.
+
+    `more` is how many records there are besides; one finding at the start of the map says so.
+    """
     for waiting in pending:
         if waiting.has_owner:
             continue  # no interruption: somebody is at work
@@ -158,6 +161,9 @@ def interrupted_findings(goal_map: GoalMap, pending: Iterable["Pending"]) -> Ite
         message = f"{what} was generated and is not committed: {waiting.reason}. 'goalmap recover' finishes it"
         problem = Problem("generation.interrupted", span.start, span.end, message, reference, waiting.component or None)
         yield Finding(MAP_NAME, span, problem)
+    if more:
+        message = f"And {more} older records wait in the journal. 'goalmap recover' sees to all of them"
+        yield Finding(MAP_NAME, START, Problem("generation.interrupted", 0, 0, message))
 
 
 def library_root(map_path: str) -> str:

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from goalmap.cli.main import main
+from support.stand_ins import install_stand_in
+
 
 # -- init ------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("where", [[], ["new/library"]])
@@ -81,6 +84,16 @@ def test_doctor_of_a_map_that_cannot_be_read(goalmap: Any, folder: Path) -> None
     assert "goal_map.json is a folder" in done.out
 
 
+def test_doctor_names_a_program_that_cannot_run_the_local_model(goalmap: Any, tmp_path: Path) -> None:
+    (tmp_path / "own.gguf").write_bytes(b"GGUF...")
+    site = install_stand_in(tmp_path / "site", "xllamacpp", "0.2.0")
+    done = goalmap("doctor", env={"GOALMAP_LOCAL_GGUF": str(tmp_path / "own.gguf"), "PYTHONPATH": str(site)})
+    assert done.code == 1
+    (line,) = [line for line in done.lines if "local model" in line]
+    assert "xllamacpp 0.2.0 cannot run the embedded model" in line
+    assert "pip install" in line
+
+
 # -- recover and undo, where there is nothing to do ------------------------------------------------------------------
 def test_nothing_to_recover_or_undo(goalmap: Any, library: Path) -> None:
     assert goalmap("recover").out == "Nothing was left to recover.\n"
@@ -108,6 +121,20 @@ def test_model_install_takes_no_other_weights(goalmap: Any, tmp_path: Path) -> N
     assert (done.code, done.out) == (1, "")
     assert "could not be unpacked" in done.err
     assert not list(goalmap.home.rglob("*.gguf"))
+
+
+def test_model_install_says_what_the_model_still_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = tmp_path / "own.gguf"
+    weights.write_bytes(b"GGUF...")
+    monkeypatch.setattr("goalmap.generation.local.install_local_model", lambda *_, **__: weights)
+    monkeypatch.setenv("GOALMAP_LOCAL_GGUF", str(weights))
+    monkeypatch.syspath_prepend(install_stand_in(tmp_path / "site", "xllamacpp", "0.2.0"))
+    assert main(["model", "install"]) == 0
+    out, err = capsys.readouterr()
+    assert out == f"{weights}\n"
+    assert "note: xllamacpp 0.2.0 cannot run the embedded model" in err
 
 
 # -- lsp -------------------------------------------------------------------------------------------------------------

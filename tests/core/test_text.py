@@ -43,3 +43,8 @@ def test_within_a_surrogate_pair_is_before_its_character() -> None:
 def test_what_turns_the_direction_of_text_is_shown_as_an_escape() -> None:
     assert visible("a\u202eb\x1b[31m") == "a\\u202eb\\x1b[31m"
     assert visible("ü😀") == "ü😀"
+
+
+def test_marks_beyond_what_any_letter_has_are_shown_as_escapes() -> None:
+    assert visible("e\u0301\u0323") == "e\u0301\u0323"
+    assert visible("e" + 10 * "\u0301" + "x") == "e" + 8 * "\u0301" + 2 * "\\u0301" + "x"

@@ -16,9 +16,9 @@ import time
 from pathlib import Path
 
 from goalmap.core.edits import set_reference
-from goalmap.files.recovery import recover
 from goalmap.files.request import GenerateRequest
-from goalmap.files.transaction import AlreadyDone, begin
+from goalmap.files.transaction import AlreadyDone
+from support.told import begin, recover
 
 TEXT = "Ask why, and then why that.\n" * 40
 

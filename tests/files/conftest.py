@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from goalmap.files.commit import Committed
+from goalmap.files.report import Committed
 from goalmap.files.request import GenerateRequest
-from goalmap.files.transaction import Generation, begin
+from goalmap.files.transaction import Generation
+from support.told import begin
 
 MAP = """{
   "Technical": {

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from goalmap.files.errors import Conflict, Refused
-from goalmap.files.recovery import recover
-from goalmap.files.transaction import AlreadyDone, begin
+from goalmap.files.transaction import AlreadyDone
+from support.told import begin, recover
 
 from .conftest import MAP, Library
 

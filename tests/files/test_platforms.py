@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from goalmap.files import os_layer, platforms
-from goalmap.files.recovery import recover
-from goalmap.files.undo import undo
+from support.told import recover, undo
 
 from .conftest import MAP, Library
 

@@ -15,11 +15,11 @@ import pytest
 
 from goalmap.files import os_layer, store
 from goalmap.files.errors import CommitError, Conflict, NotCommitted, Refused, SavedElsewhere
-from goalmap.files.plain import create_empty, replace_map_text
-from goalmap.files.recovery import discard, finish, pending, recover
+from goalmap.files.plain import create_empty
+from goalmap.files.recovery import pending
 from goalmap.files.request import GenerateRequest
-from goalmap.files.transaction import AlreadyDone, begin
-from goalmap.files.undo import undo
+from goalmap.files.transaction import AlreadyDone
+from support.told import begin, discard, finish, recover, replace_map_text, undo
 
 from .conftest import DEBUG, MAP, Library
 from .faults.tap import Killed, Tap
@@ -69,10 +69,19 @@ def test_a_buffered_record_is_offered_not_forced(library: Library) -> None:
     report = recover(str(library.root))
     assert library.map.read_text() == MAP
     assert report.pending[0].is_buffered
-    with pytest.raises(NotCommitted, match="Save the map"):
-        begin(library.request())
     finish(str(library.root), generation.tx)
     assert library.map.read_text() == NEW
+
+
+def test_what_waits_for_an_editor_is_taken_over_when_it_is_asked_for_again(library: Library) -> None:
+    generation = library.finished()
+    generation.publish_component()
+    generation.close()
+    again = library.begin()
+    assert (again.tx, again.text) == (generation.tx, "Drill down.\n")
+    again.commit()
+    assert library.map.read_text() == NEW
+    assert library.records() == []
 
 
 def test_discarding_parks_the_text_and_removes_the_component(library: Library) -> None:
@@ -336,7 +345,7 @@ def test_the_request_of_a_killed_process_is_finished_by_the_next(library: Librar
         "from goalmap.files.request import GenerateRequest\n"
         "from goalmap.files.transaction import begin\n"
         "place = ('Technical', 'DEBUG'), 'protocol', None\n"
-        "g = begin(GenerateRequest(sys.argv[1], *place, 'drill.txt', 'root causes'))\n"
+        "g = begin(GenerateRequest(sys.argv[1], *place, 'drill.txt', 'root causes'), tell=print)\n"
         "g.append('Killed.\\n'); g.finish('Killed.\\n')\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )

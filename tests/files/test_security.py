@@ -14,10 +14,8 @@ import pytest
 
 from goalmap.files import commit, os_layer, safe_open
 from goalmap.files.errors import CommitError, Conflict, NotCommitted, Refused
-from goalmap.files.recovery import recover
 from goalmap.files.request import GenerateRequest
-from goalmap.files.transaction import begin
-from goalmap.files.undo import undo
+from support.told import begin, recover, undo
 
 from .conftest import Library
 

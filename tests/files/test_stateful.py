@@ -18,10 +18,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from goalmap.core.edits import reference_value, set_reference
 from goalmap.files.errors import Conflict, Refused
-from goalmap.files.recovery import finish, recover
 from goalmap.files.request import GenerateRequest
-from goalmap.files.transaction import AlreadyDone, Generation, begin
-from goalmap.files.undo import undo
+from goalmap.files.transaction import AlreadyDone, Generation
+from support.told import begin, finish, recover, undo
 
 from .faults.tap import Killed, Tap
 

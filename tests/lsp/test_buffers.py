@@ -409,7 +409,7 @@ async def test_what_was_thrown_away_can_be_discarded(scene: Scene, endpoint: End
     editor = await start(VSCODE)
     mark = await thrown_away(editor, endpoint)
     fixes = await fixes_at(editor, mark)
-    discard = next(fix for title, fix in fixes.items() if title.startswith("Discard the interrupted generation"))
+    discard = next(fix for title, fix in fixes.items() if title.startswith("Discard the text for"))
     assert await editor.execute(discard["command"]["command"], *discard["command"]["arguments"])
     assert scene.map_text() == MAP
     assert not scene.generated.exists()

@@ -17,6 +17,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from goalmap.lsp import app, shapes
 from support.lsp_client import LspClient
 
 SECONDS = float(os.environ.get("GOALMAP_FUZZ_S", "6"))
@@ -158,3 +159,127 @@ def one_message(client: LspClient, rng: random.Random, document: Document, asked
         client.send_body(rng.choice([b"{", b"[]", b"3", b'{"jsonrpc":"2.0"}', b'{"jsonrpc":"1.0","id":1}', b"\xff"]))
     if asked and rng.random() < 0.2:
         client.notify("$/cancelRequest", {"id": rng.choice(asked[-5:])})
+
+
+# -- every method, with params that are nearly right ------------------------------------------------------------------
+INTERNAL_ERROR = -32603
+JSON_VALUES: list[Any] = [
+    *[
+        None,
+        True,
+        False,
+        0,
+        -1,
+        3,
+        2**31,
+        10**30,
+        0.5,
+        "",
+        "x",
+        "\0",
+        "\ud800",
+        "//[",
+        "a" * 5000,
+        [],
+        {},
+        [[]],
+        [None],
+    ],
+    *[{"uri": "file:///x"}, {"uri": "goalmap-prompt:////[?x"}, "file://[", "file:///%00", "untitled:x", ["a"] * 3000],
+    *[json.loads("[" * 200 + "]" * 200), {"a": {"b": [1]}}, "components/../x", "autogen", "goalmap.undo"],
+]
+
+
+def served() -> list[str]:
+    """Return every method and command that the server has a handler for, `exit` and what ends the session excepted."""
+    protocol = app.build().protocol
+    return sorted(protocol.shapes.keys() - {"initialize", "initialized", "shutdown"})
+
+
+def example(rng: random.Random, shape: Any, texts: list[str], name: str = "") -> Any:
+    """Return a value of `shape`, whose strings are such as the server knows where `name` says what they are."""
+    if shape is str:
+        likely = [text for text in texts if ("uri" in name.lower()) == text.startswith(("file:", "goalmap-prompt:"))]
+        return rng.choice(likely)
+    if shape in (int, shapes.NATURAL, shapes.ID):
+        return rng.choice([0, 1, 2, 5, 40, 10**6])
+    if shape is bool:
+        return rng.random() < 0.5
+    if shape is dict or shape is list:
+        return shape()
+    if shape is shapes.ANY:
+        return rng.choice(JSON_VALUES)
+    if isinstance(shape, tuple):
+        return rng.choice(shape)
+    if isinstance(shape, list):
+        return [example(rng, shape[0], texts, name) for _ in range(rng.choice([0, 1, 1, 1, 2]))]
+    members = [(key.rstrip("?"), inner) for key, inner in shape.items() if key[-1] != "?" or rng.random() < 0.7]
+    return {key: example(rng, inner, texts, key) for key, inner in members}
+
+
+def spoilt(rng: random.Random, value: Any) -> Any:
+    """Return `value` with one part of it exchanged for something else, left out, or added to."""
+    if isinstance(value, dict) and value and rng.random() < 0.85:
+        key = rng.choice(sorted(value))
+        if rng.random() < 0.1:
+            return {other: inner for other, inner in value.items() if other != key}
+        return {**value, key: spoilt(rng, value[key])}
+    if isinstance(value, list) and value and rng.random() < 0.85:
+        at = rng.randrange(len(value))
+        return [*value[:at], spoilt(rng, value[at]), *value[at + 1 :]]
+    return rng.choice(JSON_VALUES)
+
+
+async def test_no_params_of_any_method_are_a_fault_of_ours(tmp_path: Path) -> None:
+    """Whatever is wrong with a request, the answer says so, and names the member; a notification is dropped."""
+    write_library(tmp_path)
+    rng = random.Random(SEED)
+    documents = [(tmp_path / path).as_uri() for path in ("goal_map.json", *FILES)]
+    texts = [*documents, tmp_path.as_uri(), "p.txt", "x.txt", "T", "DEBUG", "persona", "constraints", "description"]
+    texts += ["components/personas/p.txt", "components/constraints/new.txt", "goalmap.generateComponent", "1"]
+    texts += [f"goalmap-prompt:{tmp_path}/goal_map.json?%5B%22T%22,%22DEBUG%22%5D", "goalmap.generateAll"]
+    methods = served()
+    asked: dict[int, tuple[str, Any]] = {}
+    answered: Counter[int] = Counter()
+    errors: list[Any] = []
+
+    def take_answers() -> None:
+        for message in client.take_all():
+            if "method" not in message and message["id"] in asked:
+                answered[message["id"]] += 1
+                if "error" in message:
+                    errors.append((asked[message["id"]], message["error"]))
+
+    # A model that nobody runs: what is asked of it fails at once.
+    env = {**os.environ, "GOALMAP_MODEL_BASE_URL": "http://127.0.0.1:9/v1", "HOME": str(tmp_path / "home")}
+    async with await LspClient.spawn(SERVER, env=env) as client:
+        client.reply_to("window/showMessageRequest", lambda _: None)
+        client.reply_to("workspace/applyEdit", lambda _: {"applied": False})
+        await client.initialize({**CAPABILITIES, "workspace": {"applyEdit": True}}, rootUri=tmp_path.as_uri())
+        text = (tmp_path / "goal_map.json").read_text()
+        end = time.monotonic() + SECONDS
+        while time.monotonic() < end:
+            client.open(documents[0], text)
+            for _ in range(50):
+                method = rng.choice(methods)
+                params = example(rng, shapes.SHAPES[method], texts)
+                params = spoilt(rng, params) if rng.random() < 0.7 else params
+                if isinstance(shapes.SHAPES[method], list):  # a command
+                    method, params = "workspace/executeCommand", {"command": method, "arguments": params}
+                if rng.random() < 0.2:
+                    client.notify(method, params)
+                else:
+                    asked[client.begin_request(method, params)] = method, params
+            # What has begun to generate would only keep the rest waiting.
+            cancel = {"command": "goalmap.cancelGeneration", "arguments": []}
+            asked[client.begin_request("workspace/executeCommand", cancel)] = "workspace/executeCommand", cancel
+            await client.settle()
+            take_answers()
+        while asked.keys() - answered.keys():  # what takes longer; the test's own timeout ends it
+            await client.wait_for(lambda m: "method" not in m)
+            take_answers()
+        assert [asked[number] for number in asked if answered[number] != 1] == []
+        assert {error["message"]: sent for sent, error in errors if error["code"] == INTERNAL_ERROR} == {}
+        assert 0 < len(errors) < len(asked), "some were wrong, and some were right"
+        assert await client.shutdown_and_exit() == 0
+        assert "Traceback" not in await client.stderr_text()

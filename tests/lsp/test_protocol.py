@@ -232,8 +232,16 @@ async def test_what_is_not_json_gets_a_parse_error(client: LspClient, body: byte
 async def test_a_header_without_a_length_gets_a_parse_error(client: LspClient) -> None:
     client.send_raw(b"Content-Type: x\r\n\r\n")
     assert (await client.error(None)).code == PARSE_ERROR
+    await client.settle()
     client.send_raw(b"y" * 20_000 + b"\r\n\r\n")
     assert (await client.error(None)).code == PARSE_ERROR
+    await client.settle()
+
+
+async def test_headers_with_line_feeds_alone_are_understood(client: LspClient) -> None:
+    body = b'{"jsonrpc":"2.0","id":"lf","method":"demo/echo","params":{"a":1}}'
+    client.send_raw(b"Content-Length: %d\n\n%b" % (len(body), body))
+    assert await client.result("lf") == {"a": 1}
     await client.settle()
 
 
@@ -288,8 +296,7 @@ async def test_malformed_params_are_refused(client: LspClient, method: str, para
     assert len(refused.message) > len("Invalid params"), "the message says what is wrong"
 
 
-async def test_params_that_a_feature_stumbles_over_are_refused(client: LspClient) -> None:
-    """`context` is checked by nobody but lsprotocol, afterwards."""
+async def test_the_answer_names_the_member_at_fault(client: LspClient) -> None:
     span = {"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 0}}
     refused = await client.error(
         client.begin_request("textDocument/codeAction", {"textDocument": {"uri": URI}, "range": span})

@@ -53,5 +53,7 @@ async def test_the_text_is_shown_and_committed_only_if_taken(answer: str | None,
             await client.shutdown_and_exit()
     assert ("autogen" in map_path.read_text("utf-8")) == (outcome == "committed")
     parked = list((tmp_path / ".goalmap" / "parked").iterdir())
-    assert bool(parked) == (outcome == "cancelled")
+    assert bool(parked) == (answer == "Discard")
+    # Who turns away from the question has not answered it: the text waits, and is offered again.
+    assert bool(list((tmp_path / ".goalmap" / "journal").iterdir())) == (answer is None)
     assert all("You are a detective." in path.read_text("utf-8") for path in parked)

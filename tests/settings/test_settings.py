@@ -10,7 +10,7 @@ import pytest
 
 from goalmap.core.problems import SEVERITIES
 from goalmap.generation import model
-from goalmap.settings import DEFAULTS, read_settings
+from goalmap.settings import DEFAULTS, StoredKey, read_settings
 
 EXTENSION = Path(__file__).parents[2] / "vscode-client" / "package.json"
 DOCS = Path(__file__).parents[2] / "docs" / "editors.md"
@@ -100,10 +100,22 @@ def test_an_address_from_settings_does_not_get_the_environments_key() -> None:
     assert DEFAULTS.model_settings({"GOALMAP_API_KEY": "sk", "OPENAI_BASE_URL": "https://mine/v1"}).sends_key
 
 
-def test_a_stored_key_belongs_to_the_address_in_use() -> None:
+def test_a_stored_key_is_sent_to_its_own_origin_alone() -> None:
     settings = read_settings({"model": {"baseUrl": "https://elsewhere.example/v1"}}).settings
-    found = settings.model_settings({"OPENAI_API_KEY": "other"}, stored_key="sk")
+    mine, foreign = StoredKey("sk", "https://elsewhere.example:443"), StoredKey("sk", "https://mine.example:443")
+    found = settings.model_settings({"OPENAI_API_KEY": "other"}, stored_key=mine)
     assert (found.api_key, found.sends_key) == ("sk", True)
+    for nowhere in (foreign, StoredKey("sk")):
+        assert not settings.model_settings({}, stored_key=nowhere).sends_key
+        assert not settings.model_settings({"OPENAI_API_KEY": "other"}, stored_key=nowhere).sends_key
+        here = {"GOALMAP_MODEL_BASE_URL": "https://elsewhere.example/v1", "GOALMAP_API_KEY": "other"}
+        found = settings.model_settings(here, stored_key=nowhere)
+        assert (found.api_key, found.sends_key) == ("other", True)
+
+
+def test_a_stored_key_that_belongs_elsewhere_is_no_reason_to_ask_openai() -> None:
+    assert not DEFAULTS.model_settings({}, stored_key=StoredKey("sk", "https://mine.example:443")).is_configured
+    assert "sk" not in repr(StoredKey("sk"))
 
 
 def test_without_anything_no_endpoint_is_configured() -> None:

@@ -98,19 +98,19 @@ def build() -> GoalmapServer:  # noqa: PLR0915  a list of features, one after th
     def code_action(params: Params) -> list[Any]:
         return [{"title": str(code)} for code in params["context"]["diagnostics"]]
 
-    @server.request("demo/echo")
+    @server.request("demo/echo", shape={})
     def echo(params: Params) -> Params:
         return params
 
-    @server.request("demo/heard")
+    @server.request("demo/heard", shape={})
     def heard(_: Params) -> list[Any]:
         return documents.heard
 
-    @server.request("demo/modules")
+    @server.request("demo/modules", shape={})
     def modules(_: Params) -> list[str]:
         return sorted(name for name, module in list(sys.modules.items()) if not lean_start.is_waiting(module))
 
-    @server.request("demo/then")
+    @server.request("demo/then", shape={})
     def then(_: Params) -> Any:
         count_then = len(documents.heard)
 
@@ -120,25 +120,25 @@ def build() -> GoalmapServer:  # noqa: PLR0915  a list of features, one after th
 
         return later()
 
-    @server.request("demo/fail")
+    @server.request("demo/fail", shape={})
     def fail(params: Params) -> None:
         if params.get("wanted"):
             raise RequestFailed("No luck. Try again.", data={"try": "again"})
         raise ZeroDivisionError("a fault of ours")
 
-    @server.request("demo/surrogate")
+    @server.request("demo/surrogate", shape={})
     def surrogate(_: Params) -> str:
         return "\ud800"
 
-    @server.request("demo/unencodable")
+    @server.request("demo/unencodable", shape={})
     def unencodable(_: Params) -> Any:
         return object()
 
-    @server.notification("demo/note")
+    @server.notification("demo/note", shape={})
     def note(params: Params) -> None:
         server.notify("demo/noted", params)
 
-    @server.notification("demo/crash")
+    @server.notification("demo/crash", shape={})
     async def crash(_: Params) -> None:
         raise ZeroDivisionError("a fault of ours")
 
@@ -149,32 +149,32 @@ def build() -> GoalmapServer:  # noqa: PLR0915  a list of features, one after th
         finally:
             server.notify("demo/stopped", arguments)
 
-    server.command("demo.wait")(wait)
-    server.request("demo/wait")(lambda params: wait([params]))
+    server.command("demo.wait", shape=list)(wait)
+    server.request("demo/wait", shape={})(lambda params: wait([params]))
 
-    @server.command("demo.echo")
+    @server.command("demo.echo", shape=list)
     def echo_command(arguments: list[Any]) -> list[Any]:
         return arguments
 
-    @server.command("demo.stubborn")
+    @server.command("demo.stubborn", shape=list)
     async def stubborn(_: list[Any]) -> str:
         server.notify("demo/started")
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.get_running_loop().create_future()
         return "done all the same"
 
-    @server.command("demo.ask")
+    @server.command("demo.ask", shape=list)
     async def ask(arguments: list[Any]) -> Any:
         return await server.ask(*arguments)
 
-    @server.command("demo.askBriefly")
+    @server.command("demo.askBriefly", shape=list)
     async def ask_briefly(_: list[Any]) -> str:
         try:
             return str(await server.ask("demo/question", timeout_s=0.01))
         except TimeoutError:
             return "no answer"
 
-    @server.command("demo.progress")
+    @server.command("demo.progress", shape=list)
     async def progress(arguments: list[Any]) -> str:
         (token,) = arguments
         work = asyncio.current_task()
@@ -187,7 +187,7 @@ def build() -> GoalmapServer:  # noqa: PLR0915  a list of features, one after th
             return "cancelled by the user"
         return "unreachable"
 
-    @server.command("demo.typed")
+    @server.command("demo.typed", shape=list)
     def typed(_: list[Any]) -> Any:
         from lsprotocol import types
 
@@ -197,7 +197,7 @@ def build() -> GoalmapServer:  # noqa: PLR0915  a list of features, one after th
             uri="file:///x", range=types.Range(start=types.Position(1, 2), end=types.Position(line=3, character=4))
         )
 
-    @server.command("demo.typedAsk")
+    @server.command("demo.typedAsk", shape=list)
     async def typed_ask(_: list[Any]) -> bool:
         from lsprotocol import types
 
@@ -205,7 +205,7 @@ def build() -> GoalmapServer:  # noqa: PLR0915  a list of features, one after th
         answer = await server.workspace_apply_edit_async(types.ApplyWorkspaceEditParams(edit=edit, label="typed"))
         return answer.applied
 
-    @server.command("demo.flood")
+    @server.command("demo.flood", shape=list)
     def flood(arguments: list[Any]) -> int:
         (count,) = arguments
         filler = b'{"filler":"%b"}' % (b"x" * 100_000)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -150,6 +150,7 @@ class Editor:
         client_name: str = "Paper",
         options: Json = None,
         roots: Sequence[str] = ("",),
+        patience_s: float | None = None,
     ) -> None:
         self.folder = folder.resolve()
         self.encoding = encoding
@@ -164,6 +165,8 @@ class Editor:
             self.write(path, text)
         self.server = app.build()
         self.session: Any = self.server.hooks
+        # What a disk that is not slow does at once must not depend on how busy the machine is.
+        self.session.patience.limit_s = TIMEOUT_S if patience_s is None else patience_s
         self.server.protocol.connected(_Output(self))
         capabilities = FULL_CLIENT if capabilities is None else capabilities
         self.capabilities = {**capabilities, "general": {"positionEncodings": [encoding]}}
@@ -178,8 +181,8 @@ class Editor:
                 "initializationOptions": options,
             },
         )["capabilities"]
-        for _ in self.session.discover_some():
-            pass  # what `initialized` starts in the background, done before the first request
+        # What `initialized` starts in the background, done before the first request.
+        self._loop.run_until_complete(self.session.discover(_take))
         for path, text in self.paper.opened.items():
             self.open(path, text)
 
@@ -267,12 +270,38 @@ class Editor:
     # -- messages ------------------------------------------------------------------------------------------------------
     def request(self, method: str, params: Json = None) -> Json:
         """Send a request and return its result; raise `Refused` for an error."""
+        return self.result(self.begin(method, params))
+
+    def begin(self, method: str, params: Json = None) -> int:
+        """Send a request, and return its number at once."""
         self._ids += 1
         self._send({"id": self._ids, "method": method, "params": params})
-        answer = self._loop.run_until_complete(self._answer(self._ids))
+        return self._ids
+
+    def result(self, number: int) -> Json:
+        """Wait for the answer to a request and return its result; raise `Refused` for an error."""
+        answer = self._loop.run_until_complete(self._answer(number))
         if "error" in answer:
             raise Refused(answer["error"])
         return answer["result"]
+
+    def is_answered(self, number: int) -> bool:
+        """Whether the answer to a request has come."""
+        return any(message.get("id") == number and "method" not in message for message in self.messages)
+
+    def hear(self, method: str, accept: Callable[[Json], bool]) -> Json:
+        """Wait for a notification of the server that `accept`s, and return its params; forget those before it."""
+
+        async def wait() -> Json:
+            async with asyncio.timeout(TIMEOUT_S):
+                while True:
+                    for params in self.received(method):
+                        if accept(params):
+                            return params
+                    self._news.clear()
+                    await self._news.wait()
+
+        return self._loop.run_until_complete(wait())
 
     async def _answer(self, msg_id: int) -> Json:
         async with asyncio.timeout(TIMEOUT_S):
@@ -367,6 +396,10 @@ def _changes(edit: Json) -> Iterator[Json]:
     for uri, edits in edit.get("changes", {}).items():
         yield {"textDocument": {"uri": uri}, "edits": edits}
     yield from edit.get("documentChanges", [])
+
+
+async def _take(_: object) -> None:
+    """Take in a library that was found, and do no more."""
 
 
 class _Output:

@@ -33,6 +33,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Iterable, Sequence
     from pathlib import Path
 
@@ -104,8 +105,15 @@ class _ClientGoneError(Exception):
 class Endpoint:
     """The endpoint within the event loop of a test; an asynchronous context manager."""
 
-    def __init__(self, script: Iterable[Reply] = (), *, ledger: Path | str | None = None) -> None:
+    def __init__(
+        self,
+        script: Iterable[Reply] = (),
+        *,
+        ledger: Path | str | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.requests: list[Request] = []
+        self._tls = tls
         self.base_url = ""
         self._script = list(script)
         self._ledger = ledger
@@ -114,9 +122,9 @@ class Endpoint:
         self._handlers: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=16 * 1024 * 1024)
-        port = self._server.sockets[0].getsockname()[1]
-        self.base_url = f"http://127.0.0.1:{port}/v1"
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=16 * 1024 * 1024, ssl=self._tls)
+        self.port: int = self._server.sockets[0].getsockname()[1]
+        self.base_url = f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}/v1"
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from goalmap.files.loader import LibraryLoader
+from goalmap.files.report import Report
 from goalmap.generation.model import ModelSettings
 from goalmap.inspection import disk_reader, read_map
-from goalmap.workflows import GenerateRequest, Neighbours, Outcome, generate
+from goalmap.workflows import GenerateRequest, Neighbours, Outcome, Verdict, generate
 from support.openai_endpoint import Endpoint
 
 
@@ -43,6 +44,7 @@ class Bench:
     root: Path
     request: GenerateRequest
     watcher: Watcher = field(default_factory=Watcher)
+    told: Report = field(default_factory=Report)
 
     @property
     def map_text(self) -> str:
@@ -75,6 +77,7 @@ class Bench:
         *,
         request: GenerateRequest | None = None,
         through_buffer: Callable[[], Awaitable[bool]] = on_disk,
+        review: Callable[[str], Awaitable[Verdict]] | None = None,
         timeout_s: float = 20.0,
     ) -> Outcome:
         """Generate with the endpoint's model."""
@@ -84,7 +87,9 @@ class Bench:
             local=None,
             reporter=self.watcher,
             neighbours=self.neighbours(),
+            tell=self.told.add,
             through_buffer=through_buffer,
+            review=review,
         )
 
 

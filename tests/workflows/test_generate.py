@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +14,11 @@ from typing import Any
 import pytest
 
 from goalmap import workflows
+from goalmap.files.journal import peek
+from goalmap.files.os_layer import Folder
 from goalmap.files.store import locked
 from support.openai_endpoint import Endpoint, Reply
+from support.told import unheard
 
 TEXT = (
     "1. Write down the symptom as it was reported, and who saw it first.\n"
@@ -30,7 +34,7 @@ def lock_held(root: Path) -> Iterator[None]:
     held, release = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with locked(str(root), timeout_s=10):
+        with locked(str(root), timeout_s=10, tell=unheard):
             held.set()
             release.wait(30)
 
@@ -78,7 +82,7 @@ async def test_undo_restores_both_files(bench: Any) -> None:
     before = bench.map_text
     async with Endpoint([Reply(text=TEXT)]) as endpoint:
         outcome = await bench.generate(endpoint)
-    undone = workflows.undo(str(bench.root), outcome.tx)
+    undone = workflows.undo(str(bench.root), tell=unheard, tx=outcome.tx)
     assert undone.exit_code == 0
     assert bench.map_text == before
     assert not bench.component.exists()
@@ -157,12 +161,12 @@ async def test_pending_until_the_map_is_saved(bench: Any) -> None:
     assert bench.component.read_text() == TEXT
     assert bench.map_text == before
     assert len(bench.state("journal")) == 1
-    assert await outcome.waiting.settle() is None
+    assert await outcome.waiting.settle(is_in_buffer=False) is None
     (bench.root / "goal_map.json").write_text(before.replace("drill.txt", outcome.file))
-    settled = await outcome.waiting.settle()
+    settled = await outcome.waiting.settle(is_in_buffer=False)
     assert (settled.kind, settled.file) == ("committed", outcome.file)
     assert bench.state("journal") == []
-    assert workflows.undo(str(bench.root), outcome.tx).exit_code == 0
+    assert workflows.undo(str(bench.root), tell=unheard, tx=outcome.tx).exit_code == 0
     assert bench.map_text == before
 
 
@@ -172,10 +176,10 @@ async def test_pending_and_let_go_it_can_be_finished(bench: Any) -> None:
     outcome.waiting.close()
     (waiting,) = workflows.pending(str(bench.root))
     assert (waiting.goal, waiting.slot, waiting.is_buffered) == (("Technical", "DEBUG"), "protocol", True)
-    left = workflows.recover(str(bench.root))
+    left = workflows.recover(str(bench.root), tell=bench.told.add)
     assert left.exit_code == 75
-    assert "was not saved in the editor" in left.messages[0]
-    done = workflows.recover(str(bench.root), finish_buffered=True)
+    assert "was not saved in the editor" in next(workflows.describe(bench.told, waiting=True))
+    done = workflows.recover(str(bench.root), tell=unheard, finish_buffered=True)
     assert done.exit_code == 0
     assert bench.component.name in bench.map_text
 
@@ -189,7 +193,7 @@ async def test_a_reference_of_an_unsaved_map_only(bench: Any) -> None:
     assert outcome.kind == "pending-save"
     assert bench.map_text == before
     (bench.root / "goal_map.json").write_text(unsaved.replace("new.txt", outcome.file))
-    settled = await outcome.waiting.settle()
+    settled = await outcome.waiting.settle(is_in_buffer=False)
     assert settled.kind == "committed"
 
 
@@ -223,11 +227,90 @@ async def test_a_model_that_hangs_half_way(bench: Any) -> None:
     assert TEXT.startswith(parked.read_text())
 
 
-async def test_what_no_component_is_is_not_kept(bench: Any) -> None:
-    async with Endpoint([Reply(text="I'm sorry, but I can't help with that.", repeat=True)]) as endpoint:
+async def test_what_was_refused_is_parked_and_named_with_every_attempt(bench: Any) -> None:
+    """Judgements of what is no component can be wrong, and the replies were paid for."""
+    checklist = "# Inspection\n" + "".join(
+        f"{n}. Inspect valve {n} in hall {n % 7}: note pressure, note temperature, sign the sheet.\n"
+        for n in range(1, 280)
+    )
+    async with Endpoint([Reply(text=checklist, repeat=True)]) as endpoint:
         outcome = await bench.generate(endpoint)
+        asked = len(endpoint.requests)
     assert outcome.kind == "failed"
-    assert bench.state("journal") == bench.state("parked") == []
+    parked = {path.name.split(".", 2)[2]: path.read_text() for path in bench.state("parked")}
+    assert parked == {"refused.txt": checklist} | {f"refused-{n}.txt": checklist for n in range(1, asked)}
+    assert all(str(path) in outcome.message for path in bench.state("parked"))
+    assert bench.state("journal") == []
+
+
+async def test_a_reporter_that_raises_fails_no_generation(bench: Any) -> None:
+    def gone(_: str) -> None:
+        raise BrokenPipeError
+
+    bench.watcher.chunk = gone
+    async with Endpoint([Reply(text=TEXT)]) as endpoint:
+        outcome = await bench.generate(endpoint)
+    assert outcome.kind == "committed"
+
+
+# -- reviewed --------------------------------------------------------------------------------------------------------
+async def test_the_text_is_safe_before_anyone_is_asked_and_is_offered_not_paid_for_again(bench: Any) -> None:
+    async def die(text: str) -> workflows.Verdict:
+        assert text == TEXT
+        (record,) = bench.state("journal")
+        with Folder.open(str(record.parent)) as folder:
+            contents = peek(folder, record.name)
+        assert contents is not None
+        assert contents.text == TEXT.encode()
+        assert contents.awaits_review
+        return "later"
+
+    asked: list[str] = []
+
+    async def keep(text: str) -> workflows.Verdict:
+        asked.append(text)
+        return "keep"
+
+    before = bench.map_text
+    async with Endpoint([Reply(text=TEXT)]) as endpoint:
+        outcome = await bench.generate(endpoint, review=die)
+        assert outcome.kind == "cancelled"
+        workflows.recover(str(bench.root), tell=bench.told.add, finish_buffered=True)
+        assert bench.told.finished == []
+        assert [waiting.is_reviewed for waiting in workflows.pending(str(bench.root))] == [True]
+        assert bench.map_text == before
+        again = await bench.generate(endpoint, review=keep)
+        assert len(endpoint.requests) == 1
+    assert asked == [TEXT]
+    assert again.kind == "committed"
+    assert bench.component.read_text() == TEXT
+    assert bench.state("journal") == []
+
+
+async def test_a_review_that_is_cancelled_is_left_for_later(bench: Any) -> None:
+    async def cancelled(_: str) -> workflows.Verdict:
+        task.cancel()
+        await asyncio.Event().wait()
+        return "keep"
+
+    async with Endpoint([Reply(text=TEXT)]) as endpoint:
+        task = asyncio.ensure_future(bench.generate(endpoint, review=cancelled))
+        outcome = await task
+    assert outcome.kind == "cancelled"
+    assert "waits for your review" in outcome.message
+    assert len(bench.state("journal")) == 1
+
+
+async def test_what_is_discarded_in_a_review_is_parked_and_not_called_cancelled(bench: Any) -> None:
+    async def discard(_: str) -> workflows.Verdict:
+        return "discard"
+
+    async with Endpoint([Reply(text=TEXT)]) as endpoint:
+        outcome = await bench.generate(endpoint, review=discard)
+    (parked,) = bench.state("parked")
+    assert parked.read_text() == TEXT
+    assert outcome.message.startswith("Discarded")
+    assert str(parked) in outcome.message
 
 
 @pytest.mark.parametrize(
@@ -253,11 +336,11 @@ async def test_refused_while_it_is_free(change: dict[str, Any], says: str, bench
     assert says in outcome.message
 
 
-async def test_an_error_of_our_own_leaves_no_record(bench: Any) -> None:
-    def broken(_: str) -> None:
+async def test_an_error_of_our_own_leaves_no_record(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise RuntimeError("a bug")
 
-    bench.watcher.chunk = broken
+    monkeypatch.setattr(sys.modules["goalmap.workflows.generate"], "make_brief", broken)
     async with Endpoint([Reply(text=TEXT)]) as endpoint:
         with pytest.raises(RuntimeError, match="a bug"):
             await bench.generate(endpoint)

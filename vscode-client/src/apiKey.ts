@@ -1,7 +1,13 @@
 /** The model's API key: kept by the editor's secret store, handed to the server in memory, written nowhere else. */
 import * as vscode from 'vscode';
-import { keySlot } from './keySlot.ts';
+import { keyOrigin, keySlot } from './keySlot.ts';
 import type { Redactor } from './redact.ts';
+
+export interface StoredKey {
+  readonly key: string;
+  /** Empty for the default endpoint, whose address the server knows. */
+  readonly origin: string;
+}
 
 export class ApiKey {
   constructor(
@@ -9,15 +15,16 @@ export class ApiKey {
     private readonly redactor: Redactor,
   ) {}
 
-  /** Return the key for the endpoint that is set now, or null. */
-  async current(): Promise<string | null> {
-    const slot = keySlot(baseUrl());
+  /** Return the key for the endpoint that is set now and the origin that it belongs to, or null. */
+  async current(): Promise<StoredKey | null> {
+    const url = baseUrl();
+    const slot = keySlot(url);
     const key = slot === undefined ? undefined : await this.secrets.get(slot);
     if (key === undefined) {
       return null;
     }
     this.redactor.add(key);
-    return key;
+    return { key, origin: keyOrigin(url) };
   }
 
   /** Ask for the key and keep it; an empty answer forgets the one there was. */

@@ -8,6 +8,11 @@ export function keySlot(baseUrl: string): string | undefined {
   return baseUrl.trim() === '' ? 'goalmap.apiKey' : withOrigin(baseUrl);
 }
 
+/** Return the origin that the key for the endpoint at `baseUrl` belongs to; empty for the default endpoint. */
+export function keyOrigin(baseUrl: string): string {
+  return baseUrl.trim() === '' ? '' : new URL(baseUrl.trim()).origin;
+}
+
 function withOrigin(baseUrl: string): string | undefined {
   try {
     const { origin, protocol } = new URL(baseUrl.trim());

@@ -76,7 +76,10 @@ export const prompt = new RequestType<{ readonly uri: string; readonly goal: Goa
 );
 export const promptChanged = new NotificationType<{ readonly uri: string }>('goalmap/promptChanged');
 export const generated = new NotificationType<Generated>('goalmap/generated');
-export const setApiKey = new NotificationType<{ readonly key: string | null }>('goalmap/setApiKey');
+/** The server sends the key to `origin` alone, whatever the settings say by then. */
+export const setApiKey = new NotificationType<{ readonly key: string | null; readonly origin?: string }>(
+  'goalmap/setApiKey',
+);
 export const modelChanged = new NotificationType<ModelInUse>('goalmap/modelChanged');
 
 /** Commands of the server that ask something before they run. */

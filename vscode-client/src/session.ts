@@ -97,8 +97,8 @@ export class Session {
 
   /** Hand the key for the endpoint that is set now to the server. */
   async sendApiKey(): Promise<void> {
-    const key = await this.apiKey.current();
-    await this.running?.sendNotification(protocol.setApiKey, { key });
+    const stored = await this.apiKey.current();
+    await this.running?.sendNotification(protocol.setApiKey, stored ?? { key: null });
   }
 
   /** The model's address has changed: until the store has answered, the server must not use the key of the old one. */

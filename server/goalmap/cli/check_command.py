@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
-    from goalmap.files.recovery import Pending
+    from goalmap.files.report import Pending
 
 _RANKS: Final[dict[str, int]] = {"error": 3, "warning": 2, "information": 1, "hint": 0}
 

@@ -6,11 +6,15 @@ import contextlib
 import io
 import os
 import sys
+from collections.abc import Iterator
 from functools import cache
-from typing import Final, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
 from goalmap.cli.exit_codes import FAILED
 from goalmap.core.text import visible
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 _STYLES: Final = {
     "error": "1;31",
@@ -32,11 +36,93 @@ class CliError(Exception):
         self.exit_code = exit_code
 
 
-def use_utf8() -> None:
-    """Have stdout and stderr take any character: libraries are UTF-8, whatever the terminal's locale says."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+class _Output(io.RawIOBase):
+    """A stream whose reader may go away, or whose disk may be full: that is remembered, and never raised.
+
+    What is said about a work must not decide how the work ends.
+    """
+
+    def __init__(self, raw: io.RawIOBase) -> None:
+        self._raw = raw
+        self.fault: OSError | None = None
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._raw.fileno()
+
+    def isatty(self) -> bool:
+        return self._raw.isatty()
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        with memoryview(data) as view:
+            while self.fault is None:
+                try:
+                    written = self._raw.write(view)
+                except OSError as error:
+                    self.fault = error
+                else:
+                    if written is not None:
+                        return written
+                    _wait_until_writable(self.fileno())
+            return view.nbytes
+
+
+def _wait_until_writable(descriptor: int) -> None:
+    """Wait for the reader of a pipe or terminal that another program, which shares it, made non-blocking."""
+    import select
+
+    select.select([], [descriptor], [])
+
+
+@contextlib.contextmanager
+def output() -> Iterator[None]:
+    """For the length of a command: have stdout and stderr take any character, and survive whoever reads them.
+
+    Libraries are UTF-8, whatever the terminal's locale says. A stream that is closed is taken for /dev/null: else the
+    next file that is opened would get its number, and with it what is written there. `fault_of` tells what was lost.
+    """
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = _surviving(sys.stdout), _surviving(sys.stderr)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        sys.stdout, sys.stderr = before
+
+
+def _surviving(stream: TextIO) -> TextIO:
+    if not isinstance(stream, io.TextIOWrapper):
+        return stream
+    raw = getattr(stream.buffer, "raw", stream.buffer)
+    if not isinstance(raw, io.RawIOBase):
+        return stream
+    stream.flush()
+    return io.TextIOWrapper(
+        io.BufferedWriter(_Output(raw)),
+        encoding="utf-8",
+        errors="backslashreplace",
+        line_buffering=stream.line_buffering,
+    )
+
+
+def drop_rest(stream: TextIO) -> None:
+    """Print nothing more to `stream`, nor what still waits for its reader: nobody is to wait for that."""
+    output = getattr(getattr(stream, "buffer", None), "raw", None)
+    if isinstance(output, _Output):
+        output.fault = output.fault or BrokenPipeError()
+
+
+def fault_of(stream: TextIO) -> OSError | None:
+    """Return why what was printed to `stream` did not all arrive; None where it did."""
+    stream.flush()
+    output = getattr(getattr(stream, "buffer", None), "raw", None)
+    return output.fault if isinstance(output, _Output) else None
 
 
 def has_colour(stream: TextIO) -> bool:
@@ -51,10 +137,9 @@ def styled(text: str, style: str, stream: TextIO) -> str:
 
 def print_error(message: str, help_text: str = "") -> None:
     """Print why a command failed, and the next step, on stderr."""
-    with contextlib.suppress(BrokenPipeError):
-        print(f"goalmap: {styled('error', 'error', sys.stderr)}: {message}", file=sys.stderr)
-        if help_text:
-            print(f"  {styled('help', 'help', sys.stderr)}: {help_text}", file=sys.stderr)
+    print(f"goalmap: {styled('error', 'error', sys.stderr)}: {message}", file=sys.stderr)
+    if help_text:
+        print(f"  {styled('help', 'help', sys.stderr)}: {help_text}", file=sys.stderr)
 
 
 def print_note(message: str) -> None:

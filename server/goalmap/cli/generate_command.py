@@ -5,13 +5,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
 import sys
+import uuid
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from goalmap.cli.console import CliError, print_note, print_text, safe_for_terminal, shown_path, styled
+from goalmap.cli.console import CliError, fault_of, print_note, print_text, safe_for_terminal, shown_path, styled
 from goalmap.cli.exit_codes import FAILED, FINE, INTERRUPTED
 from goalmap.cli.library import Opened, add_root, find_goal, open_library, warn_of_syntax
+from goalmap.cli.telling import tell_reader
 from goalmap.core.goal_map import Goal, Reference
 from goalmap.core.naming import TEMPLATE_SLOT, component_type
 from goalmap.core.text import visible
@@ -19,6 +23,7 @@ from goalmap.generation.prompt import guess_description, messages, validate_desc
 
 if TYPE_CHECKING:
     from goalmap import workflows
+    from goalmap.files.report import Place
     from goalmap.generation.model import ModelSettings
 
 _AT_ONCE: Final = 1  # what is written is shown as it comes: two texts at once could not be told apart
@@ -62,16 +67,18 @@ def run(options: argparse.Namespace) -> int:
 
 
 # -- which -----------------------------------------------------------------------------------------------------------
-def _references(opened: Opened, options: argparse.Namespace) -> list[Reference]:
-    from goalmap.workflows import missing_references
+def _references(opened: Opened, options: argparse.Namespace) -> list[tuple[Reference, tuple[Place, ...]]]:
+    """Return what is to be generated: each component by its first reference, with the other places that name it."""
+    from goalmap.workflows import missing_references, shared_references
 
     goals = [find_goal(opened, options.goal)] if options.goal is not None else opened.goal_map.goals
     if options.slot is not None:
         _check_slot(goals[0], options.slot)
     if options.all:
-        missing = missing_references(goals, opened.load())
-        return [found for found in missing if options.slot in (None, found.slot)]
-    return [_one_reference(opened, goals[0], options.slot, options.index)]
+        library = opened.load()
+        missing = missing_references(goals, library)
+        return shared_references([found for found in missing if options.slot in (None, found.slot)], library)
+    return [(_one_reference(opened, goals[0], options.slot, options.index), ())]
 
 
 def _check_slot(goal: Goal, slot: str) -> None:
@@ -115,24 +122,61 @@ class _Run:
 
     opened: Opened
     options: argparse.Namespace
+    worst: int | None = None  # the gravest exit code of what has ended so far
 
-    def run(self, references: list[Reference]) -> int:
+    def run(self, references: list[tuple[Reference, tuple[Place, ...]]]) -> int:
         from goalmap.settings import DEFAULTS
 
         model = DEFAULTS.model_settings(os.environ)
         among = len(references)
-        described = [(reference, self.description(reference, among=among)) for reference in references]
-        requests = [self.request(reference, description) for reference, description in described if description]
+        job = uuid.uuid4().hex if among > 1 else ""
+        described = [(*found, self.description(found[0], among=among)) for found in references]
+        requests = [
+            self.request(reference, others, description, job)
+            for reference, others, description in described
+            if description
+        ]
         if not requests:
             _abort()
         if self.options.dry_run:
             for request in requests:
                 self.show(request, model)
             return FINE
-        # Python has SIGINT cancel the task: the model's connection is closed, and the record is dropped or parked.
-        return asyncio.run(self.generate(requests, model, skipped=among - len(requests)))
+        return self.run_interruptibly(self.generate(requests, model, skipped=among - len(requests)))
 
-    def request(self, reference: Reference, description: str) -> workflows.GenerateRequest:
+    def run_interruptibly(self, work: Coroutine[Any, Any, int]) -> int:
+        """Run `work` to its end, or to that of its cancellation by Ctrl-C.
+
+        It is cancelled once: closing the connection and keeping the text take a moment, and an impatient second Ctrl-C
+        must not break that off.
+        """
+        is_interrupted = False
+
+        async def watched() -> int:
+            loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
+
+            def interrupt(*_: object) -> None:
+                nonlocal is_interrupted
+                if not is_interrupted:
+                    is_interrupted = True
+                    loop.call_soon_threadsafe(task.cancel)
+
+            before = signal.getsignal(signal.SIGINT)
+            if before is not signal.SIG_IGN:
+                signal.signal(signal.SIGINT, interrupt)
+            try:
+                return await task
+            except asyncio.CancelledError:
+                return INTERRUPTED if self.worst is None else self.worst
+            finally:
+                # Ignored for good after one: what is left is to say what became of the work, and to end.
+                signal.signal(signal.SIGINT, signal.SIG_IGN if is_interrupted else before)
+
+        return asyncio.run(watched())
+
+    def request(
+        self, reference: Reference, others: tuple[Place, ...], description: str, job: str
+    ) -> workflows.GenerateRequest:
         from goalmap.workflows import GenerateRequest
 
         return GenerateRequest(
@@ -143,6 +187,8 @@ class _Run:
             file=reference.file,
             description=description,
             naming=self.options.naming,
+            others=others,
+            job=job,
         )
 
     async def generate(self, requests: list[workflows.GenerateRequest], model: ModelSettings, *, skipped: int) -> int:
@@ -155,8 +201,14 @@ class _Run:
                 name = f"{'/'.join(request.goal)}, {request.slot}"
                 print_note(styled(f"{visible(name)}: {visible(request.description)}", "strong", sys.stderr))
                 outcome = await workflows.generate(
-                    request, settings=model, local=local, reporter=_Progress(), neighbours=self.neighbours()
+                    request,
+                    settings=model,
+                    local=local,
+                    reporter=_Progress(),
+                    neighbours=self.neighbours(),
+                    tell=tell_reader,
                 )
+                self.worst = max(self.worst or FINE, outcome.exit_code)
                 _report(outcome)
                 return outcome
 
@@ -277,4 +329,6 @@ def _report(outcome: workflows.Outcome) -> None:
     style = "warning" if outcome.exit_code == INTERRUPTED else "error"
     print_note(f"goalmap: {styled(style, style, sys.stderr)}: {outcome.message}")
     if outcome.text is not None:
-        print(outcome.text, flush=True)
+        print(outcome.text)
+        if fault_of(sys.stdout) is not None:
+            print_note(outcome.text)

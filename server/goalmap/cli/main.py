@@ -5,14 +5,14 @@ Only that command's module is imported, so that none waits for what another need
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from goalmap import __version__
-from goalmap.cli.console import CliError, print_error, use_utf8
+from goalmap.cli.console import CliError, drop_rest, fault_of, output, print_error, print_note, styled
 from goalmap.cli.exit_codes import FAILED, INTERRUPTED
+from goalmap.core.text import visible
 
 if TYPE_CHECKING:
     import argparse
@@ -31,6 +31,8 @@ COMMANDS: Final = {
     "model": "manage the small model that runs on this machine",
     "lsp": "run the language server",
 }
+# Whose exit code tells what became of the library; that of the others tells whether all was printed.
+_CHANGING: Final = frozenset({"build", "generate", "undo", "recover", "init", "model"})
 
 
 def parser(command: str | None = None) -> argparse.ArgumentParser:
@@ -38,7 +40,11 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
     import argparse
     from importlib import import_module
 
-    top = argparse.ArgumentParser(
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str) -> NoReturn:
+            super().error(visible(message))  # it repeats what was typed, or pasted
+
+    top = Parser(
         prog="goalmap",
         description="Libraries of prompts: check them, assemble prompts from them, and fill their gaps.",
         epilog="Run 'goalmap COMMAND --help' for a command's options.",
@@ -79,22 +85,43 @@ def _run_plain(arguments: list[str]) -> int | None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    use_utf8()
+    with output():
+        return _code_after_output(_run(arguments), arguments)
+
+
+def _run(arguments: list[str]) -> int:
     try:
         code = _run_plain(arguments)
-        if code is None:
-            command = next((argument for argument in arguments if not argument.startswith("-")), None)
-            options = parser(command).parse_args(arguments)
-            code = int(options.run(options))
-        sys.stdout.flush()
+        if code is not None:
+            return code
+        options = parser(_command(arguments)).parse_args(arguments)
+        return int(options.run(options))
     except CliError as error:
         print_error(str(error), error.help)
         return error.exit_code
     except KeyboardInterrupt:
+        import signal
+
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # once more changes nothing, and must not interrupt the message
+        drop_rest(sys.stdout)
         print_error("interrupted")
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader has seen enough (`goalmap list | head`). Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
-    return code
+
+
+def _command(arguments: list[str]) -> str | None:
+    return next((argument for argument in arguments if not argument.startswith("-")), None)
+
+
+def _code_after_output(code: int, arguments: list[str]) -> int:
+    """Return the exit code of a command that ended with `code`, now that what it printed is known to have arrived."""
+    fault = fault_of(sys.stdout)
+    if fault is None:
+        return code
+    is_unread = isinstance(fault, BrokenPipeError)  # the reader has seen enough: `goalmap list | head`
+    if _command(arguments) in _CHANGING:
+        if not is_unread:
+            print_note(f"goalmap: {styled('warning', 'warning', sys.stderr)}: the output is lost: {fault.strerror}")
+        return code  # what was done is done, whether or not anybody could read of it
+    if not is_unread:
+        print_error(f"the output is incomplete: {fault.strerror}")
+    return code or FAILED

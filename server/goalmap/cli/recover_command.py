@@ -1,27 +1,69 @@
-"""`goalmap recover`: finish what an interruption left."""
+"""`goalmap recover`: finish what an interruption left, and say what becomes of texts that wait for a review."""
 
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
-from goalmap.cli.console import CliError
+from goalmap.cli.console import CliError, count, print_text
 from goalmap.cli.exit_codes import FAILED
 from goalmap.cli.library import add_root, root_of
+from goalmap.files.report import Report
+
+if TYPE_CHECKING:
+    from goalmap.files.report import Pending
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_root(parser)
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--show", action="store_true", help="print the texts that wait for your review")
+    what.add_argument("--keep", action="store_true", help="commit the texts that wait for your review")
+    what.add_argument("--discard", action="store_true", help="park the texts that wait for your review")
 
 
 def run(options: argparse.Namespace) -> int:
     """Say what was done with each record of the journal."""
     from goalmap import workflows
 
+    root = root_of(options.root)
+    total = Report()
+
+    def tell(report: Report) -> None:
+        total.add(report)
+        for message in workflows.describe(report, waiting=True):
+            print(message, flush=True)
+
     # Whoever asks on a command line wants the map on disk to have it, whatever an editor was to do.
-    recovered = workflows.recover(root_of(options.root), finish_buffered=True)
+    recovered = workflows.recover(root, tell=tell, finish_buffered=True)
     if recovered.exit_code == FAILED:
-        raise CliError(recovered.messages[0])
-    for message in recovered.messages or ("Nothing was left to recover.",):
-        print(message)
+        raise CliError(recovered.error)
+    reviewed = [waiting for waiting in total.pending if waiting.is_reviewed]
+    if reviewed and (options.show or options.keep or options.discard):
+        return _review(options, root, reviewed)
+    if reviewed:
+        print(f"{count(len(reviewed), 'text')} to review: see 'goalmap recover' --show, --keep and --discard.")
+    elif total.is_empty:
+        print("Nothing was left to recover.")
     return recovered.exit_code
+
+
+def _review(options: argparse.Namespace, root: str, reviewed: list[Pending]) -> int:
+    from goalmap import workflows
+    from goalmap.files import recovery
+    from goalmap.files.errors import CommitError
+
+    def tell(report: Report) -> None:
+        for message in workflows.describe(report):
+            print(message, flush=True)
+
+    for waiting in reviewed:
+        if options.show:
+            print_text(recovery.text_of(root, waiting.tx) or "")
+            continue
+        try:
+            (recovery.finish if options.keep else recovery.discard)(root, waiting.tx, tell=tell)
+        except CommitError as error:
+            raise CliError(str(error), exit_code=error.exit_code) from error
+    return 0

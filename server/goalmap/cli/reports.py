@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from goalmap import __version__
-from goalmap.cli.console import count, shown_path, styled
+from goalmap.cli.console import count, print_text, shown_path, styled
 from goalmap.core.goal_map import GoalMap
 from goalmap.core.library import Library
 from goalmap.core.problems import SEVERITIES, Severity, near_files
@@ -190,7 +190,7 @@ def as_github(checked: Sequence[Checked], severities: Severities) -> None:
                 "title": problem.code,
             }
             properties = ",".join(f"{name}={_escaped(value, ':,')}" for name, value in values.items())
-            print(f"::{_GITHUB_COMMANDS[severities[problem.code]]} {properties}::{_escaped(problem.message)}")
+            print_text(f"::{_GITHUB_COMMANDS[severities[problem.code]]} {properties}::{_escaped(problem.message)}")
 
 
 @cache

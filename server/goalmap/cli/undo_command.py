@@ -1,4 +1,4 @@
-"""`goalmap undo`: take back the last generated component."""
+"""`goalmap undo`: undo the last generation."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import argparse
 from goalmap.cli.console import CliError
 from goalmap.cli.exit_codes import FINE
 from goalmap.cli.library import add_root, root_of
+from goalmap.cli.telling import tell_reader
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -15,10 +16,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Restore the map and remove the component, if neither has changed since."""
+    """Restore the map and remove the component, if neither has changed since; all of them after `generate --all`."""
     from goalmap import workflows
 
-    undone = workflows.undo(root_of(options.root))
+    undone = workflows.undo(root_of(options.root), tell=tell_reader)
     if undone.exit_code != FINE:
         raise CliError(undone.message, exit_code=undone.exit_code)
     print(undone.message)

@@ -14,6 +14,10 @@ Encoding: TypeAlias = Literal["utf-8", "utf-16", "utf-32"]
 
 # Characters at which str.splitlines breaks a line and the Language Server Protocol does not.
 _NOT_LINE_ENDS = "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
+# Marks that any letter takes, and as many of them as a letter has in any language, with room to spare; more of them
+# are there to cover the lines above and below.
+_MARKS = "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
+TOO_MANY_MARKS = f"(?<={_MARKS}{{8}}){_MARKS}+"
 _LINE = r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+"
 
 _FIRST_ASTRAL = 0x10000
@@ -94,14 +98,19 @@ def from_units(line: str, units: int, encoding: Encoding) -> int:
 
 
 def visible(text: str) -> str:
-    """Return `text` with control and direction-changing characters as escapes, fit for messages and terminals."""
+    """Return `text` fit for messages and terminals: with escapes for control and direction-changing characters.
+
+    So are the marks of a letter that has more than eight of them.
+    """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_visible(character) for character in text)
+    text = re.sub(TOO_MANY_MARKS, lambda match: escaped(match[0]), text)
+    return "".join(character if character.isprintable() else escaped(character) for character in text)
 
 
-def _visible(character: str) -> str:
-    if character.isprintable():
-        return character
-    point = ord(character)
-    return f"\\x{point:02x}" if point <= 0xFF else f"\\u{point:04x}" if point < _FIRST_ASTRAL else f"\\U{point:08x}"  # noqa: PLR2004
+def escaped(text: str) -> str:
+    """Return every character of `text` as an escape."""
+    return "".join(
+        f"\\x{point:02x}" if point <= 0xFF else f"\\u{point:04x}" if point < _FIRST_ASTRAL else f"\\U{point:08x}"  # noqa: PLR2004
+        for point in map(ord, text)
+    )

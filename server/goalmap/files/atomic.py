@@ -95,7 +95,7 @@ class MapFile:
     """
 
     def __init__(self, store: Store) -> None:
-        self.warnings: list[str] = []
+        self._store = store
         self._parked = store.parked
         path = safe_open.inside(store.root, MAP_NAME)
         self.folder = safe_open.enter(store.root, os.path.dirname(path))
@@ -146,7 +146,7 @@ class MapFile:
         """Put `edit(text)` in the place of the map's text, durably; None from `edit` says that all is done already.
 
         `edit` is asked again whenever somebody else wrote the map meanwhile, and may raise to give up. What others
-        write is never lost: it stays the map's text, or (with a warning) a file among the parked ones (I7).
+        write is never lost: it stays the map's text, or a file among the parked ones, which `commit.let_go` tells (I7).
         """
         end_s = time.monotonic() + _KEEPS_CHANGING_S
         while True:
@@ -157,6 +157,8 @@ class MapFile:
                 self._sync_content()
                 break
             if self._put(tx, base, wanted.encode()):
+                if self._store.report.map_before is None:
+                    self._store.report.map_before = base.text
                 break
             if time.monotonic() > end_s:
                 raise Unreadable(
@@ -234,10 +236,6 @@ class MapFile:
             self.folder.replace(name, self._parked, parked)
             self._parked.sync()  # their edit is in no other place (I7)
             self.folder.sync()  # else a power cut brings the file back, when no record tells any more whose it is (I3)
-            self.warnings.append(
-                f"Somebody changed {MAP_NAME} at the same moment. Their version is kept in "
-                f"{os.path.join(self._parked.path, parked)}; compare it with the map."
-            )
             return False
 
     def _when_quiet(self, name: str, expected: tuple[str, str]) -> tuple[bytes, bool]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from goalmap.core.edits import apply, reference_edit
 from goalmap.core.naming import MAP_NAME, autogen_file, folder_of, same_for_some_systems
 from goalmap.files.atomic import MapFile, write_whole
 from goalmap.files.errors import SlotChanged
-from goalmap.files.journal import record_names
+from goalmap.files.journal import peek, receipt_names
 from goalmap.files.loader import MAX_COMPONENT_BYTES
+from goalmap.files.report import Committed, MapChange, Place
 from goalmap.files.safe_open import enter, read_regular
 from goalmap.files.store import digest
 
@@ -24,24 +25,7 @@ if TYPE_CHECKING:
     from goalmap.files.os_layer import Folder
     from goalmap.files.store import Store
 
-RECEIPTS_KEPT = 20
-
-
-@dataclass(frozen=True)
-class Committed:
-    """What a commit did. `file` is the reference that the map has now; for `naming: referenced` it is the old one."""
-
-    tx: str
-    goal: tuple[str, ...]
-    slot: str
-    index: int | None
-    old_file: str
-    file: str
-    component_path: str
-    map_path: str
-    map_changed: bool
-    key: str = ""
-    warnings: tuple[str, ...] = ()
+RECEIPTS_KEPT = 100  # and those of the newest job, however many that are
 
 
 def place_of(header: Header) -> str:
@@ -50,18 +34,23 @@ def place_of(header: Header) -> str:
     return f"{'/'.join(header.goal)}, {header.slot}{index}"
 
 
-def find_reference(goal_map: GoalMap, header: Header, file: str) -> Reference | None:
-    """Return the reference of the header's slot that names `file`; None where there is none.
+def find_reference(goal_map: GoalMap, place: Place, file: str) -> Reference | None:
+    """Return the reference of the place's slot that names `file`; None where there is none.
 
     In a list it may have moved: somebody inserted a line above it. Among equal ones only the same index will do.
     """
-    goal = goal_map.goal(header.goal)
-    slot = goal.slots.get(header.slot) if goal else None
+    goal = goal_map.goal(place.goal)
+    slot = goal.slots.get(place.slot) if goal else None
     same = [reference for reference in slot.references if reference.file == file] if slot else []
-    at_index = [reference for reference in same if reference.index == header.index]
+    at_index = [reference for reference in same if reference.index == place.index]
     if at_index:
         return at_index[0]
     return same[0] if len(same) == 1 else None
+
+
+def has_reference(goal_map: GoalMap, header: Header, file: str) -> bool:
+    """Whether the place that decides for the header's transaction names `file`."""
+    return find_reference(goal_map, header.places[0], file) is not None
 
 
 def users_of(goal_map: GoalMap, folder: str, file: str) -> list[Reference]:
@@ -81,40 +70,63 @@ def _slot_changed(header: Header) -> SlotChanged:
 
 
 def commit_record(store: Store, record: Record, *, thorough: bool) -> Committed:
-    """Bring the record's text into the library and its name into the map; drop the record.
+    """Bring the record's text into the library and its name into the map; let go of the record.
 
     `thorough`: an earlier run may have died before one of its fsyncs, so they are all made up for.
     Raises SlotChanged, Unreadable or OSError; the record is then as it was.
     """
     header = record.header
     with MapFile(store) as map_file:
-        changes_map = header.naming == "autogen"
         publish_component(store, record, map_file, thorough=thorough)
-        if changes_map:
+        if header.naming == "autogen":
             map_file.replace(header.tx, lambda text: with_reference(map_file.parse(text), header, record.contents.file))
-        committed = result_of(store, header, record.contents.file, warnings=tuple(map_file.warnings))
+    committed = result_of(store, header, record.contents.file)
+    store.report.changes += changes_of(header, record.contents.file)
     # The record goes last: until then every step can be repeated, after it nothing needs to be.
-    record.drop(keep_in=store.receipts if record.folder is store.journal else None)
-    _forget_old_receipts(store)
+    let_go(store, record, receipts=store.receipts if record.folder is store.journal else None)
+    _forget_old_receipts(store, header)
     return committed
 
 
-def settle_record(store: Store, record: Record) -> Committed | None:
-    """Drop the record of a commit whose map edit went through an editor, once the map on disk has it; None until then.
+def let_go(store: Store, record: Record, *, receipts: Folder | None = None) -> None:
+    """Tell what the record's transaction parked, and then drop the record.
 
-    Raises SlotChanged where the map has neither the old reference nor the new one, unless the old one was unsaved too.
+    In this order: as long as the record is there, whoever recovers from a death tells it again (I7, I11).
+    """
+    prefix = f"goal_map.{record.header.tx}."
+    names = [name for name in store.parked.names() if name.startswith(prefix) and name not in record.contents.told]
+    store.report.warnings += [
+        f"Somebody changed {MAP_NAME} at the same moment. Their version is kept in "
+        f"{os.path.join(store.parked.path, name)}; compare it with the map."
+        for name in names
+    ]
+    if names or store.report.parked:
+        names += [os.path.basename(parked.path) for parked in store.report.parked]
+        store.tell()
+        with contextlib.suppress(OSError):  # then it is told again
+            for name in names:
+                record.mark_told(name)  # for the case that the record cannot go now, and is met again
+    record.drop(receipts=receipts)
+
+
+def settle_record(store: Store, record: Record, *, is_in_buffer: bool) -> Committed | None:
+    """Let go of the record of a commit whose map edit went through an editor, once the map on disk has it.
+
+    Return None until then. Raises SlotChanged where the map has neither the old reference nor the new one, unless the
+    old one was unsaved too, or the new one `is_in_buffer`: an editor may yet save that, and the component must be there
+    then (I2).
     """
     header = record.header
     with MapFile(store) as map_file:
         goal_map = map_file.parse(map_file.read().text)
-    if header.naming == "autogen" and find_reference(goal_map, header, record.contents.file) is None:
-        if not header.unsaved and find_reference(goal_map, header, header.old) is None:
+    if header.naming == "autogen" and not has_reference(goal_map, header, record.contents.file):
+        if not is_in_buffer and not header.unsaved and not has_reference(goal_map, header, header.old):
             raise _slot_changed(header)
         return None
     return commit_record(store, record, thorough=False)
 
 
-def result_of(store: Store, header: Header, file: str, *, warnings: tuple[str, ...] = ()) -> Committed:
+def result_of(store: Store, header: Header, file: str) -> Committed:
     """Return what the commit of the component `file` did."""
     return Committed(
         tx=header.tx,
@@ -127,18 +139,33 @@ def result_of(store: Store, header: Header, file: str, *, warnings: tuple[str, .
         map_path=os.path.join(store.root_path, MAP_NAME),
         map_changed=header.naming == "autogen",
         key=header.key,
-        warnings=warnings,
     )
 
 
+def changes_of(header: Header, file: str) -> list[MapChange]:
+    """Return which references the commit of the component `file` changed in the map on disk."""
+    changed = header.places if header.naming == "autogen" and header.old != file else ()
+    return [MapChange(place, header.old, file) for place in changed]
+
+
 def with_reference(goal_map: GoalMap, header: Header, new: str) -> str | None:
-    """Return the map's text with `new` for the header's old reference; None where it is there; raise SlotChanged."""
-    if find_reference(goal_map, header, new):
+    """Return the map's text with `new` for the header's old references; None where it is there; raise SlotChanged.
+
+    The first place decides. The others follow where they still have the old reference.
+    """
+    first, *others = header.places
+    if find_reference(goal_map, first, new):
         return None
-    reference = find_reference(goal_map, header, header.old)
+    reference = find_reference(goal_map, first, header.old)
     if reference is None:
         raise _slot_changed(header)
-    return apply(goal_map.text, [reference_edit(goal_map, reference, new)])
+    found = {reference.span: reference}
+    found |= {
+        follower.span: follower
+        for place in others
+        if (follower := find_reference(goal_map, place, header.old)) is not None
+    }
+    return apply(goal_map.text, [reference_edit(goal_map, one, new) for one in found.values()])
 
 
 # -- the component
@@ -151,8 +178,8 @@ def publish_component(store: Store, record: Record, map_file: MapFile, *, thorou
     header, text = record.header, record.contents.text or b""
     map_file.settle(header.tx)  # first: what the map seems to say may be half of an exchange
     goal_map = map_file.parse(map_file.read().text)
-    is_named = header.naming == "autogen" and find_reference(goal_map, header, record.contents.file) is not None
-    if not is_named and not header.unsaved and find_reference(goal_map, header, header.old) is None:
+    is_named = header.naming == "autogen" and has_reference(goal_map, header, record.contents.file)
+    if not is_named and not header.unsaved and not has_reference(goal_map, header, header.old):
         raise _slot_changed(header)
     may_rename = header.naming == "autogen" and not is_named
     while True:
@@ -250,6 +277,10 @@ def read_component(folder: Folder, name: str) -> bytes | None:
     return read_regular(folder, name, cap_bytes=MAX_COMPONENT_BYTES)
 
 
-def _forget_old_receipts(store: Store) -> None:
-    for name in record_names(store.receipts)[:-RECEIPTS_KEPT]:
+def _forget_old_receipts(store: Store, newest: Header) -> None:
+    for name in receipt_names(store.receipts)[:-RECEIPTS_KEPT]:
+        if newest.job:
+            contents = peek(store.receipts, name)
+            if contents is not None and contents.header is not None and contents.header.job == newest.job:
+                return  # a job is undone as one; what follows is of the same job, or was committed in between
         store.receipts.unlink(name)  # no fsync: one too many does no harm

@@ -6,8 +6,10 @@ A record is a line that says so and then frames, only ever appended:
     C  a piece of what the model writes
     R  start over: the pieces so far belong to an attempt that was given up
     F  the text that was accepted, with its size and SHA-256, in one write: from its fsync on the text is safe (I4)
+    A  its user, who was asked, keeps the text
     N  the component had to take another name
     B  the component is published and the map is changed through an editor's buffer
+    T  its user was told of this file among the parked ones
 
 Each frame carries its length and CRC-32; reading stops at the first that is not whole. The file is preallocated, so NUL
 bytes follow the last frame. Its first byte is only there to be locked: on Windows others cannot read a locked byte.
@@ -29,12 +31,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from goalmap.core.naming import COMPONENTS, unsafe_reason
 from goalmap.files import os_layer
 from goalmap.files.os_layer import CREATE_NEW, READ, READ_WRITE
+from goalmap.files.report import Place
 from goalmap.files.store import digest
 
 if TYPE_CHECKING:
     from goalmap.files.os_layer import Folder
 
-Kind: TypeAlias = Literal["generate", "undo", "edit"]
+Kind: TypeAlias = Literal["generate", "undo", "undo-job", "edit"]
 
 _ANY_VERSION = b"\nGOALMAP JOURNAL "
 _START = _ANY_VERSION + b"1\n"
@@ -42,7 +45,8 @@ _RESERVED_BYTES = 64 << 10  # a long component twice: its pieces, and the text a
 _CAP_BYTES = 64 << 20
 _LOCK_WAIT_S = 1.0
 _NAME = re.compile(r"[0-9a-f]{24}\.gmj\Z")
-_FRAME = re.compile(rb"([HCRFNB]) ([0-9a-f]{8}) ([0-9a-f]{8})\n")
+_RECEIPT = re.compile(r"([0-9a-f]{8})\.[0-9a-f]{24}\.gmj\Z")
+_FRAME = re.compile(rb"([HCRFANBT]) ([0-9a-f]{8}) ([0-9a-f]{8})\n")
 _LATER_FRAME = re.compile(rb"[CF] [0-9a-f]{8} [0-9a-f]{8}\n")
 _TX = re.compile(r"[0-9a-f]{24}\Z")
 
@@ -57,8 +61,10 @@ class Header:
 
     For `generate`, `old` is the reference as the map has it now, and `file` the one it is to have. For `undo` the same
     the other way round: `old` is the generated name that the map has, `file` what it had before, and `component` and
-    `sha256` tell which file goes. For `edit` only `tx` counts: temporary files carry it. `unsaved` says that the old
-    reference may be in an editor's unsaved map only.
+    `sha256` tell which file goes. For `undo-job` only `job` counts, for `edit` only `tx`: temporary files carry it.
+    `others` are further places that name the same missing component. `job` is what several generations that were asked
+    for at once have in common. `unsaved` says that the old reference may be in an editor's unsaved map only; `reviewed`
+    that nothing is committed before its user has said so.
     """
 
     tx: str
@@ -76,6 +82,14 @@ class Header:
     sha256: str = ""
     receipt: str = ""
     unsaved: bool = False
+    others: tuple[Place, ...] = ()
+    job: str = ""
+    reviewed: bool = False
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Every place of the map that this is about, the first of which decides."""
+        return (Place(self.goal, self.slot, self.index), *self.others)
 
     def path_of(self, file: str) -> str:
         """Return where the component `file` is, relative to the library, as this system writes paths."""
@@ -84,26 +98,59 @@ class Header:
 
 @dataclass
 class Contents:
-    """What could be read of a record. `text` is None until the accepted text is whole."""
+    """What could be read of a record. `text` is None until the accepted text is whole.
+
+    `raw` is what the model has written in this attempt, `refused` what it had in earlier ones. `told` are the files
+    among the parked ones of which its user knows.
+    """
 
     header: Header | None = None
     raw: bytes = b""
     text: bytes | None = None
     file: str = ""
     is_buffered: bool = False
+    is_approved: bool = False
     has_lost_text: bool = False
+    refused: list[bytes] = field(default_factory=list)
+    told: set[str] = field(default_factory=set)
     end_offset: int = len(_START)
     _pieces: list[bytes] = field(default_factory=list)
 
+    @property
+    def awaits_review(self) -> bool:
+        """Whether the text is whole, and its user has yet to say whether to keep it."""
+        return self.text is not None and self.header is not None and self.header.reviewed and not self.is_approved
+
 
 def new_tx() -> str:
-    """Return an identifier that sorts by time."""
+    """Return an identifier, roughly by time: nothing depends on its order, for clocks step back."""
     return f"{time.time_ns():016x}{os.urandom(4).hex()}"
+
+
+def last_tx() -> str:
+    """Return an identifier that sorts after those of `new_tx`."""
+    return f"{'f' * 16}{os.urandom(4).hex()}"
 
 
 def record_names(folder: Folder) -> list[str]:
     """Return the names of the records in `folder`, oldest first. Other files there are none of ours."""
     return [name for name in folder.names() if _NAME.match(name)]
+
+
+def receipt_names(folder: Folder) -> list[str]:
+    """Return the names of the receipts in `folder`, in the order of their commits, which no clock decides.
+
+    A receipt is called `<number>.<tx>.gmj`, with a number one higher than any before it. The lock must be held.
+    """
+    return [name for name in folder.names() if _RECEIPT.match(name)]
+
+
+def next_receipt_name(folder: Folder, tx: str) -> str:
+    """Return the name of the receipt of `tx`: a new one, or the one that it has. The lock must be held."""
+    names = receipt_names(folder)
+    # A power cut in the midst of a rename may leave the file under both names: it must not get a third one.
+    known = next((name for name in names if name.endswith(f".{tx}.gmj")), None)
+    return known or f"{max((int(name[:8], 16) for name in names), default=0) + 1:08x}.{tx}.gmj"
 
 
 def _frame(kind: bytes, payload: bytes) -> bytes:
@@ -142,6 +189,7 @@ def _take(found: Contents, kind: bytes, payload: bytes) -> None:
     elif kind == b"C":
         found._pieces.append(payload)  # noqa: SLF001 - our own
     elif kind == b"R":
+        found.refused.append(b"".join(found._pieces))  # noqa: SLF001 - our own
         found._pieces.clear()  # noqa: SLF001 - our own
     elif kind == b"F":
         said, _, text = payload.partition(b"\n")
@@ -149,6 +197,10 @@ def _take(found: Contents, kind: bytes, payload: bytes) -> None:
             found.text = text
     elif kind == b"N":
         found.file = _safe_file(payload.decode())
+    elif kind == b"A":
+        found.is_approved = True
+    elif kind == b"T":
+        found.told.add(payload.decode())
     else:
         found.is_buffered = True
 
@@ -156,7 +208,8 @@ def _take(found: Contents, kind: bytes, payload: bytes) -> None:
 def _header(payload: bytes) -> Header:
     """Return the header in `payload`, checked as if a stranger had written it: a repository may bring one."""
     values: dict[str, Any] = json.loads(payload)
-    header = Header(**{**values, "goal": tuple(values["goal"])})
+    others = tuple(Place(tuple(other["goal"]), other["slot"], other["index"]) for other in values.get("others", ()))
+    header = Header(**{**values, "goal": tuple(values["goal"]), "others": others})
     texts = (
         header.root,
         header.slot,
@@ -165,21 +218,24 @@ def _header(payload: bytes) -> Header:
         header.folder,
         header.key,
         header.component,
-        *header.goal,
+        header.job,
+        *(text for place in header.places for text in (place.slot, *place.goal)),
     )
     if (
         not all(isinstance(text, str) for text in texts)
-        or not isinstance(header.index, int | None)
-        or type(header.unsaved) is not bool
+        or not all(isinstance(place.index, int | None) for place in header.places)
+        or not all(type(value) is bool for value in (header.unsaved, header.reviewed))
     ):
         raise Damaged("its header has values of the wrong kind")
     if (
         not _TX.match(header.tx)
-        or header.kind not in ("generate", "undo", "edit")
+        or header.kind not in ("generate", "undo", "undo-job", "edit")
         or (header.receipt and not _TX.match(header.receipt))
     ):
         raise Damaged("its header is not one of ours")
-    if header.kind != "edit" and (not header.folder.startswith(f"{COMPONENTS}/") or unsafe_reason(header.folder)):
+    if header.kind in ("generate", "undo") and (
+        not header.folder.startswith(f"{COMPONENTS}/") or unsafe_reason(header.folder)
+    ):
         raise Damaged("its component lies outside of the library")
     _safe_file(header.component if header.kind == "undo" else header.file or "-")
     return header
@@ -265,7 +321,8 @@ class Record:
         self._unwritten = b""
 
     def restart(self) -> None:
-        """Forget the pieces so far: the model starts over."""
+        """Note that the pieces so far are an attempt that was refused: the model starts over."""
+        self.contents.refused.append(self.contents.raw)
         self.contents.raw = self._unwritten = b""
         self._add(_frame(b"R", b""))
 
@@ -277,6 +334,16 @@ class Record:
         if os_layer.file_status(fd).st_nlink == 0:
             raise OSError(errno.ENOENT, "the record was removed while the model wrote", self.path)
         self.contents.text = text
+
+    def approve(self) -> None:
+        """Note that its user keeps the text, durably: from here on recovery commits it."""
+        os_layer.sync_file(self._add(_frame(b"A", b"")))  # else a power cut would ask again what was answered
+        self.contents.is_approved = True
+
+    def mark_told(self, name: str) -> None:
+        """Note that its user was told of the parked file `name`. Without an fsync: being told twice does no harm."""
+        self._add(_frame(b"T", name.encode()))
+        self.contents.told.add(name)
 
     def take_name(self, file: str) -> None:
         """Note that the component is to be called `file`, durably, before anything of that name exists."""
@@ -304,13 +371,15 @@ class Record:
             os_layer.sync_file(self._fd)  # its last pieces, or its text
             self.folder.sync()  # its name
 
-    def drop(self, *, keep_in: Folder | None = None) -> None:
-        """Take the record out of the journal, durably, and keep it in `keep_in` if given. Needs the map's lock."""
+    def drop(self, *, receipts: Folder | None = None) -> None:
+        """Take the record out of the journal, durably, and keep it in `receipts` if given. Needs the map's lock."""
+        if self._fd is not None and receipts is not None:
+            os_layer.truncate(self._fd, self.contents.end_offset)  # what was reserved, a hundred receipts do not need
         self.close()  # first, since Windows neither moves nor removes open files; the map's lock keeps others away
-        if keep_in is None:
+        if receipts is None:
             self.folder.unlink(self.name)
         elif self.folder.lstat(self.name) is not None:
-            self.folder.replace(self.name, keep_in, self.name)
+            self.folder.replace(self.name, receipts, next_receipt_name(receipts, self.header.tx))
         # Only now may "committed" be said: a record that came back would redo what the user then undoes (I8, I10).
         self.folder.sync()
 

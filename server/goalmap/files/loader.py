@@ -107,7 +107,11 @@ def component_text(text: str) -> str:
 def read_component(root: str, path: str) -> str:
     """Return the text of the component at `path`, relative to `root`; raise `Unreadable`."""
     full = os.path.join(root, path)
-    if leaves_library(root, full):
+    try:
+        is_elsewhere = leaves_library(root, full)
+    except ValueError:
+        raise Unreadable(path, "is no name that a file can have") from None
+    if is_elsewhere:
         raise Unreadable(path, "is a link that leaves the library")
     return _read_inside(full, path)
 
@@ -127,8 +131,10 @@ def read_map(path: str) -> str:
 
 def leaves_library(root: str, full_path: str) -> bool:
     """Whether links on the way lead from `full_path` to a place outside the library's folder."""
-    real_root = os.path.realpath(root)
     real = os.path.realpath(full_path)
+    if real == full_path and full_path.startswith(root.rstrip(os.sep) + os.sep):
+        return False  # no link on the way, so none on the way to the library either: half of the looks at the disk
+    real_root = os.path.realpath(root)
     return real != real_root and not real.startswith(real_root.rstrip(os.sep) + os.sep)
 
 
@@ -289,13 +295,13 @@ class LibraryLoader:
                 continue
             full = f"{self.root}/{path}"
             folder = path.rpartition("/")[0]
-            if folder not in is_inside:
-                is_inside[folder] = not leaves_library(self.root, os.path.join(self.root, folder))
             try:
+                if folder not in is_inside:
+                    is_inside[folder] = not leaves_library(self.root, os.path.join(self.root, folder))
                 status = os.lstat(full)
                 is_link = stat.S_ISLNK(status.st_mode)
                 status = os.stat(full) if is_link else status
-            except OSError:
+            except (OSError, ValueError):  # the latter for a NUL in a name, which JSON may hold
                 changed = self._contents.pop(path, (None, None))[1] is not None or changed
                 continue
             stamp = (status.st_mtime_ns, status.st_size, status.st_ino, status.st_mode)

@@ -244,6 +244,12 @@ def write_at(fd: int, data: bytes, offset: int) -> None:
         rest = rest[os.write(fd, rest) :]
 
 
+def truncate(fd: int, size_bytes: int) -> None:
+    """Cut the file to `size_bytes`. It saves room and nothing depends on it, so a refusal is ignored."""
+    with contextlib.suppress(OSError):
+        os.ftruncate(fd, size_bytes)
+
+
 def sync_file(fd: int) -> None:
     """Make the file's bytes durable. After a failure they may be gone from memory too: never call it again to retry."""
     _full_sync(fd)
@@ -344,3 +350,12 @@ def resolve(path: str) -> str:
 def exists(path: str) -> bool:
     """Whether there is something at `path`."""
     return os.path.lexists(path)
+
+
+def stamp(path: str) -> tuple[int, int] | None:
+    """Return when what is at `path` changed last, and which file or folder it is; None where there is nothing."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+from typing import TYPE_CHECKING
 
 from goalmap.core.naming import COMPONENTS, MAP_NAME, unsafe_reason
 from goalmap.files import os_layer
 from goalmap.files.atomic import MapFile
+from goalmap.files.commit import let_go
 from goalmap.files.errors import Refused, SlotChanged, Unreadable, explain
 from goalmap.files.journal import Header, Record, new_tx
 from goalmap.files.os_layer import CREATE_NEW, Folder
 from goalmap.files.recovery import recover_locked
 from goalmap.files.safe_open import enter
 from goalmap.files.store import LOCK_WAIT_S, LockBusy, locked
+
+if TYPE_CHECKING:
+    from goalmap.files.report import Tell
 
 
 def create_empty(root: str, component: str) -> str:
@@ -39,7 +44,9 @@ def create_empty(root: str, component: str) -> str:
     return os.path.join(root, path, name)
 
 
-def replace_map_text(map_path: str, expected: bytes, new: bytes, *, lock_timeout_s: float = LOCK_WAIT_S) -> None:
+def replace_map_text(
+    map_path: str, expected: bytes, new: bytes, *, tell: Tell, lock_timeout_s: float = LOCK_WAIT_S
+) -> None:
     """Put `new` in the place of the map's bytes, whole and durably, if they are `expected`; raise Refused if not.
 
     The map's other promises hold too: lock, mode, owner, link, nobody's edit lost. A kill leaves nothing that recovery
@@ -56,7 +63,7 @@ def replace_map_text(map_path: str, expected: bytes, new: bytes, *, lock_timeout
         return written
 
     try:
-        with locked(root, timeout_s=lock_timeout_s) as store:
+        with locked(root, timeout_s=lock_timeout_s, tell=tell) as store:
             recover_locked(store)
             record = Record.create(store.journal, Header(tx=new_tx(), kind="edit", root=root))
             with contextlib.closing(record), MapFile(store) as map_file:
@@ -64,7 +71,7 @@ def replace_map_text(map_path: str, expected: bytes, new: bytes, *, lock_timeout
                     map_file.replace(record.header.tx, edit)
                 finally:
                     map_file.settle(record.header.tx)
-                    record.drop()
+                    let_go(store, record)
     except LockBusy as error:
         raise Refused(f"{MAP_NAME} was not changed: {error}.") from error
     except (SlotChanged, Unreadable) as error:

@@ -19,9 +19,9 @@ from goalmap.core.naming import (
 )
 from goalmap.files import os_layer, safe_open
 from goalmap.files.atomic import MapFile
-from goalmap.files.commit import name_taker
+from goalmap.files.commit import has_reference, name_taker
 from goalmap.files.errors import Refused
-from goalmap.files.journal import Header, new_tx, peek, record_names
+from goalmap.files.journal import Header, new_tx, peek, receipt_names, record_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +38,8 @@ def plan(store: Store, request: GenerateRequest) -> Header:
         _refuse_unwritable_map(map_file, state.status)
     text = state.text if request.map_text is None else request.map_text
     goal_map = parse(text)
+    if request.map_text is not None:
+        _refuse_overtaken(store, parse(state.text), request)
     now = _value(goal_map, request)
     if now != request.file:
         said = "this reference" if now is None else f"{request.file!r} there, but {now!r}"
@@ -69,7 +71,29 @@ def plan(store: Store, request: GenerateRequest) -> Header:
         key=request.key,
         # Only where the disk does not have it: what it has, somebody may take back, and that is then a conflict.
         unsaved=request.map_text is not None and _value(parse(state.text), request) != request.file,
+        others=request.others,
+        job=request.job,
+        reviewed=request.reviewed,
     )
+
+
+def _refuse_overtaken(store: Store, on_disk: GoalMap, request: GenerateRequest) -> None:
+    """Refuse what an editor asks for whose buffer has missed a commit to its very reference (I5).
+
+    Its user would pay for a second component, and lose one of the two when saving.
+    """
+    if _value(on_disk, request) == request.file:
+        return
+    for receipt in receipt_names(store.receipts):
+        contents = peek(store.receipts, receipt)
+        header = contents.header if contents else None
+        if contents is None or header is None or header.old != request.file:
+            continue
+        if header.places[0] == request.places[0] and has_reference(on_disk, header, contents.file):
+            raise Refused(
+                f"{MAP_NAME} on disk has {contents.file!r} there by now, which was generated for this reference. "
+                "Load the map again, or save it, then ask again if you want another one."
+            )
 
 
 def _value(goal_map: GoalMap, request: GenerateRequest) -> str | None:

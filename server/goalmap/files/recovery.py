@@ -1,94 +1,79 @@
 """What earlier runs left: finished, parked, dropped, or kept for later. Idempotent; may be killed anywhere (I10).
 
 A record is acted on only when its owner's lock is free. One whose text is whole is committed as its owner would have
-committed it; a text that was cut short is parked; a record without text is dropped. What cannot be done now stays, with
-the reason.
+committed it, unless its user has yet to review it: then it waits for `finish` or `discard`. A text that was cut short
+is parked; a record without text is dropped. What cannot be done now stays, with the reason.
+
+What was done is in the store's report, which is told before the lock is released (report.py).
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final, Literal
 
 from goalmap.files import undo as undoing
 from goalmap.files.atomic import MapFile, write_whole
-from goalmap.files.commit import Committed, commit_record, find_reference, remove_component, users_of
+from goalmap.files.commit import commit_record, has_reference, let_go, remove_component, users_of
 from goalmap.files.errors import NotCommitted, Refused, SlotChanged, Unreadable, explain
+from goalmap.files.interrupted import NOTHING, Interrupted
 from goalmap.files.journal import Damaged, Header, Record, peek, record_names
 from goalmap.files.os_layer import Folder
-from goalmap.files.store import LOCK_WAIT_S, LockBusy, Store, digest, fallback_folder, has_records, locked
+from goalmap.files.report import Parked, Pending
+from goalmap.files.store import (
+    JOURNAL,
+    LOCK_WAIT_S,
+    STATE,
+    LockBusy,
+    Store,
+    digest,
+    fallback_folder,
+    has_records,
+    locked,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from goalmap.files.journal import Contents
+    from goalmap.files.report import Tell
+
+AWAITS_REVIEW: Final = "it waits for your review"
+_DYING_S: Final = 2.0
+_PAUSE_S: Final = 0.005
 
 
-@dataclass(frozen=True)
-class Parked:
-    """A text that is kept in the file `path`, and why it is not in the library."""
-
-    path: str
-    reason: str
-    goal: tuple[str, ...]
-    slot: str
-    index: int | None
-
-
-@dataclass(frozen=True)
-class Pending:
-    """A record that waits. `is_buffered`: for the editor's map to be saved. `has_owner`: for a process that lives."""
-
-    tx: str
-    reason: str
-    goal: tuple[str, ...] = ()
-    slot: str = ""
-    index: int | None = None
-    file: str = ""
-    key: str = ""
-    component: str = ""
-    is_buffered: bool = False
-    has_owner: bool = False
-
-
-@dataclass
-class RecoveryReport:
-    """What recovery did: commits and undos it finished, texts it parked, empty records it dropped, what still waits."""
-
-    finished: list[Committed] = field(default_factory=list)
-    undone: list[str] = field(default_factory=list)
-    parked: list[Parked] = field(default_factory=list)
-    dropped: list[str] = field(default_factory=list)
-    pending: list[Pending] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-
-def recover(root: str, *, finish_buffered: bool = False, lock_timeout_s: float = LOCK_WAIT_S) -> RecoveryReport:
-    """Finish what earlier runs left in the library at `root`.
+def recover(root: str, *, tell: Tell, finish_buffered: bool = False, lock_timeout_s: float = LOCK_WAIT_S) -> None:
+    """Finish what earlier runs left in the library at `root`, and `tell` what was done.
 
     `finish_buffered` also commits on disk what an editor's unsaved map was to take: for a user who asks for it. An
     empty journal costs two looks at the disk. Raises Refused where the library cannot be worked in.
     """
     if not has_records(root):
-        return RecoveryReport()
+        return
     try:
-        with locked(root, timeout_s=lock_timeout_s) as store:
-            return recover_locked(store, finish_buffered=finish_buffered)
+        with locked(root, timeout_s=lock_timeout_s, tell=tell) as store:
+            recover_locked(store, finish_buffered=finish_buffered)
     except LockBusy as error:
         raise Refused(f"Not recovered: {error}.") from error
     except OSError as error:
         raise Refused(f"Not recovered: {explain(error)}; then run `goalmap recover`.") from error
 
 
-def recover_locked(store: Store, *, finish_buffered: bool = False) -> RecoveryReport:
-    """As `recover`, within the lock. Records with living owners are listed as pending, and left alone."""
-    report = RecoveryReport()
+def recover_locked(store: Store, *, finish_buffered: bool = False, own_tx: str = "") -> list[Pending]:
+    """As `recover`, within the lock; return what waits. Records with living owners are among that, and left alone.
+
+    `own_tx` is a record that the caller itself holds.
+    """
+    waiting: list[Pending] = []
     for folder in _record_folders(store):
         for name in record_names(folder):
-            _recover_one(store, folder, name, report, finish_buffered=finish_buffered)
-    return report
+            if name != f"{own_tx}.gmj":
+                waiting += _recover_one(store, folder, name, finish_buffered=finish_buffered)
+    store.report.pending += waiting
+    return waiting
 
 
 def _record_folders(store: Store) -> Iterator[Folder]:
@@ -98,27 +83,48 @@ def _record_folders(store: Store) -> Iterator[Folder]:
         yield store.enter(Folder.open(fallback_folder(store.root_path)))
 
 
-def _recover_one(store: Store, folder: Folder, name: str, report: RecoveryReport, *, finish_buffered: bool) -> None:
+def _recover_one(store: Store, folder: Folder, name: str, *, finish_buffered: bool) -> list[Pending]:
     tx = name.removesuffix(".gmj")
     contents: Contents | None = None
     try:
-        record = Record.load(folder, name)
+        record = _load(store, folder, name)
         if record is None:
-            contents = peek(folder, name)
-            report.pending.append(_pending(tx, contents, "it is being written right now", has_owner=True))
-            return
+            return [pending_of(tx, peek(folder, name), "it is being written right now", has_owner=True)]
         contents = record.contents
         try:
-            _finish(store, record, report, finish_buffered=finish_buffered)
+            reason = _finish(store, record, finish_buffered=finish_buffered)
         finally:
             record.close()
     except (Damaged, Unreadable, SlotChanged) as error:
-        report.pending.append(_pending(tx, contents, str(error)))
+        reason = str(error)
     except OSError as error:
-        report.pending.append(_pending(tx, contents, explain(error)))
+        reason = explain(error)
+    return [pending_of(tx, contents, reason)] if reason else []
 
 
-def _pending(tx: str, contents: Contents | None, reason: str, *, has_owner: bool = False) -> Pending:
+def _load(store: Store, folder: Folder, name: str) -> Record | None:
+    """Open a record; None while its owner is alive.
+
+    The system closes a dead process's descriptors one by one, and may release the library's lock before the record's.
+    An owner that lives has nothing half done while we hold the lock; one that has is dying, and is waited for: what it
+    displaced of the map could otherwise not be put back, once we have written on top of it.
+    """
+    end_s = time.monotonic() + _DYING_S
+    while True:
+        record = Record.load(folder, name)
+        if record is not None or time.monotonic() > end_s or not _is_half_done(store, name.removesuffix(".gmj")):
+            return record
+        time.sleep(_PAUSE_S)
+
+
+def _is_half_done(store: Store, tx: str) -> bool:
+    with contextlib.suppress(SlotChanged, Unreadable, OSError), MapFile(store) as map_file:
+        return any(name.startswith(f".goal_map.{tx}.") for name in map_file.folder.names())
+    return False
+
+
+def pending_of(tx: str, contents: Contents | None, reason: str, *, has_owner: bool = False) -> Pending:
+    """Return what is to be said of a record that waits."""
     header = contents.header if contents else None
     if contents is None or header is None:
         return Pending(tx, reason, has_owner=has_owner)
@@ -131,13 +137,17 @@ def _pending(tx: str, contents: Contents | None, reason: str, *, has_owner: bool
         file=header.old,
         key=header.key,
         component=f"{header.folder}/{contents.file}",
+        new_file=contents.file,
         is_buffered=contents.is_buffered,
+        is_reviewed=contents.awaits_review,
         has_owner=has_owner,
+        others=header.others,
     )
 
 
-def _finish(store: Store, record: Record, report: RecoveryReport, *, finish_buffered: bool) -> None:
-    contents, header = record.contents, record.contents.header
+def _finish(store: Store, record: Record, *, finish_buffered: bool, finish_unreviewed: bool = False) -> str:
+    """Do what is left of a record; return the reason for which it waits, empty where it is gone."""
+    contents, header, report = record.contents, record.contents.header, store.report
     record.make_durable()
     if header is None and not contents.has_lost_text:
         record.drop()  # its maker died while making it: nothing was paid for
@@ -148,22 +158,26 @@ def _finish(store: Store, record: Record, report: RecoveryReport, *, finish_buff
         with MapFile(store) as map_file:
             map_file.settle(header.tx)
             map_file.folder.sync()  # before the record goes, which alone tells whose the temporary files are (I3)
-            report.warnings += map_file.warnings
-        record.drop()
+        let_go(store, record)
     elif header.kind == "undo":
         report.undone.append(undoing.finish_undo(store, record))
-    elif contents.text is None and not contents.raw and not contents.has_lost_text:
+    elif header.kind == "undo-job":
+        undoing.finish_undo_job(store, record)
+    elif contents.text is None and not contents.raw and not contents.refused and not contents.has_lost_text:
         record.drop()
         report.dropped.append(record.name)
     elif contents.text is None:
-        report.parked.append(park(store, record, "the model's answer was cut short"))
-    elif contents.is_buffered and not finish_buffered and _waits_for_editor(store, header, contents.file):
-        report.pending.append(_pending(header.tx, contents, "the map with its reference was not saved in the editor"))
+        park(store, record, "the model's answer was cut short", is_told=True)
+    elif contents.awaits_review and not finish_unreviewed:
+        return AWAITS_REVIEW
+    elif contents.is_buffered and not finish_buffered and not _is_saved(store, header, contents.file):
+        return "the map with its reference was not saved in the editor"
     else:
-        _commit(store, record, report)
+        _commit(store, record)
+    return ""
 
 
-def _commit(store: Store, record: Record, report: RecoveryReport) -> None:
+def _commit(store: Store, record: Record) -> None:
     temporary = _parking(record.header.tx)
     if store.parked.lstat(temporary) is not None:  # killed while it parked, and the map is the old one again
         store.parked.unlink(temporary)
@@ -171,37 +185,58 @@ def _commit(store: Store, record: Record, report: RecoveryReport) -> None:
     try:
         committed = commit_record(store, record, thorough=True)
     except SlotChanged as error:
-        report.parked.append(park(store, record, str(error)))
+        park(store, record, str(error), is_told=True)
     else:
-        report.finished.append(committed)
-        report.warnings += committed.warnings
+        store.report.finished.append(committed)
 
 
-def _waits_for_editor(store: Store, header: Header, file: str) -> bool:
+def _is_saved(store: Store, header: Header, file: str) -> bool:
+    """Whether the map on disk has what went through an editor's buffer; that may be alive, and not saved yet."""
     with MapFile(store) as map_file:
         goal_map = map_file.parse(map_file.read().text)
-    named = header.naming == "autogen" and find_reference(goal_map, header, file)
-    return not named and (header.unsaved or find_reference(goal_map, header, header.old) is not None)
+    return header.naming == "autogen" and has_reference(goal_map, header, file)
 
 
 def _parking(tx: str) -> str:
     return f".{tx}.tmp"
 
 
-def park(store: Store, record: Record, reason: str) -> Parked:
-    """Keep the record's text among the parked ones, durably, and then remove everything else of it (I3, I4)."""
+def park(
+    store: Store, record: Record, reason: str, *, label: Literal["", "partial", "refused"] = "", is_told: bool = False
+) -> Parked:
+    """Keep the record's text among the parked ones, durably, and then remove everything else of it (I3, I4).
+
+    `label` says of a text that was not accepted why: it stands in the file's name; empty, it is taken for `partial`.
+    What was refused before the model started over is kept beside it. `is_told`: it goes into the report, for those
+    whose caller is not told otherwise.
+    """
     header, contents = record.header, record.contents
-    data = contents.raw if contents.text is None else contents.text
-    stem = os.path.splitext(os.path.basename(contents.file))[0][:80]
-    name = f"{stem}.{header.tx}{'.partial' if contents.text is None else ''}.txt"
-    temporary = _parking(header.tx)
+    is_whole = contents.text is not None
+    kept: list[tuple[str, bytes]] = []
+    if not is_whole:
+        attempts = [attempt for attempt in contents.refused if attempt]
+        kept = [(f".refused-{number}", attempt) for number, attempt in enumerate(attempts, 1)]
+    if contents.raw or is_whole or not kept:
+        last = contents.raw if contents.text is None else contents.text
+        kept.append(("" if is_whole else f".{label or 'partial'}", last))
+    names = [_park_one(store, record, name_end, data) for name_end, data in kept]
+    store.parked.sync()  # before the record and the component go: one of them must be there after a power cut
+    if is_whole:
+        _remove_published(store, record)
+    *earlier, path = (os.path.join(store.parked.path, name) for name in names)
+    parked = Parked(path, reason, header.goal, header.slot, header.index, is_whole, tuple(earlier))
+    if is_told and names[-1] not in contents.told:
+        store.report.parked.append(parked)
+    let_go(store, record)
+    return parked
+
+
+def _park_one(store: Store, record: Record, name_end: str, data: bytes) -> str:
+    tx, temporary = record.header.tx, _parking(record.header.tx)
+    name = f"{os.path.splitext(os.path.basename(record.contents.file))[0][:80]}.{tx}{name_end}.txt"
     write_whole(store.parked, temporary, data)
     store.parked.replace(temporary, store.parked, name)
-    store.parked.sync()  # before the record and the component go: one of them must be there after a power cut
-    if contents.text is not None:
-        _remove_published(store, record)
-    record.drop()
-    return Parked(os.path.join(store.parked.path, name), reason, header.goal, header.slot, header.index)
+    return name
 
 
 def _remove_published(store: Store, record: Record) -> None:
@@ -225,60 +260,108 @@ def pending(root: str, *, lock_timeout_s: float = 1.0) -> list[Pending]:
     Where another process keeps the lock for longer than `lock_timeout_s` the answer is empty: ask again at the next
     change.
     """
+    found = _look_at_records(root, lock_timeout_s, None)
+    return [one for one in found.records if not one.has_owner] if found else []
+
+
+def newest_pending(root: str, *, at_most: int) -> Interrupted | None:
+    """As `pending`, but of the newest records only, those whose owners live among them, and without waiting.
+
+    None while another process is at work in the library.
+    """
+    return _look_at_records(root, 0.0, at_most)
+
+
+def _look_at_records(root: str, lock_timeout_s: float, at_most: int | None) -> Interrupted | None:
+    """Look at records within the lock: recovery would take a record that is looked at for one whose owner lives."""
     if not has_records(root):
-        return []
-    found = []
-    with contextlib.suppress(LockBusy, OSError), locked(root, timeout_s=lock_timeout_s) as store:
-        for folder in _record_folders(store):
-            for name in record_names(folder):
+        return NOTHING
+    found: list[Pending] = []
+    more = 0
+    try:
+        with locked(root, timeout_s=lock_timeout_s, tell=_nothing) as store:
+            names = [(name, folder) for folder in _record_folders(store) for name in record_names(folder)]
+            if at_most is not None and len(names) > at_most:
+                more = len(names) - at_most
+                names = sorted(names, key=lambda named: named[0])[-at_most:]
+            for name, folder in names:
+                tx = name.removesuffix(".gmj")
                 try:
                     record = Record.load(folder, name)
                 except (Damaged, OSError) as error:
-                    reason = explain(error) if isinstance(error, OSError) else str(error)
-                    found.append(Pending(name.removesuffix(".gmj"), reason))
+                    found.append(Pending(tx, explain(error) if isinstance(error, OSError) else str(error)))
                     continue
-                if record is not None:
-                    found.append(_pending(name.removesuffix(".gmj"), record.contents, "it was interrupted"))
+                if record is None:
+                    found.append(Pending(tx, "it is being written right now", has_owner=True))
+                else:
+                    reason = AWAITS_REVIEW if record.contents.awaits_review else "it was interrupted"
+                    found.append(pending_of(tx, record.contents, reason))
                     record.close()
-    return found
+    except LockBusy:
+        return None
+    except OSError:
+        pass  # a library that cannot be locked cannot be recovered either: what could be read is all there is to say
+    return Interrupted(tuple(found), more)
 
 
-def finish(root: str, tx: str, *, lock_timeout_s: float = LOCK_WAIT_S) -> RecoveryReport:
-    """Commit the interrupted generation `tx` on disk, whatever an editor was to do with it. Raises NotCommitted."""
-    return _with_record(
-        root, tx, lock_timeout_s, lambda store, record, report: _finish(store, record, report, finish_buffered=True)
-    )
+def _nothing(_: object) -> None:
+    """Be told of a time under the lock in which nothing was changed."""
 
 
-def discard(root: str, tx: str, *, lock_timeout_s: float = LOCK_WAIT_S) -> RecoveryReport:
-    """Give up the interrupted generation `tx`; its text is parked, since it was paid for. Raises NotCommitted."""
-    return _with_record(root, tx, lock_timeout_s, _discard)
+def text_of(root: str, tx: str) -> str | None:
+    """Return the whole text that the record `tx` holds, for its user to review; None where there is none."""
+    with contextlib.suppress(OSError), Folder.open(os.path.join(root, STATE, JOURNAL)) as folder:
+        contents = peek(folder, f"{tx}.gmj")
+        if contents is not None and contents.text is not None:
+            return contents.text.decode("utf-8", "replace")
+    return None
 
 
-def _discard(store: Store, record: Record, report: RecoveryReport) -> None:
+def finish(root: str, tx: str, *, tell: Tell, lock_timeout_s: float = LOCK_WAIT_S) -> None:
+    """Commit the interrupted generation `tx` on disk, whatever an editor was to do with it, or its user has said.
+
+    Raises NotCommitted, or Refused where there is no such record.
+    """
+    _with_record(root, tx, tell, lock_timeout_s, _finish_now)
+
+
+def _finish_now(store: Store, record: Record) -> None:
+    if record.contents.awaits_review:
+        record.approve()  # before the commit: should this run die in it, recovery goes on, and does not ask again
+    _finish(store, record, finish_buffered=True)
+
+
+def discard(root: str, tx: str, *, tell: Tell, lock_timeout_s: float = LOCK_WAIT_S) -> None:
+    """Give up the interrupted generation `tx`; its text is parked, since it was paid for. Errors as for `finish`.
+
+    Where its reference went into an editor's buffer, the caller takes it out there first: a component that the buffer
+    names, and its user saves, must be there (I2).
+    """
+    _with_record(root, tx, tell, lock_timeout_s, _discard)
+
+
+def _discard(store: Store, record: Record) -> None:
     record.make_durable()
-    if record.contents.header is not None and (record.contents.raw or record.contents.text is not None):
-        report.parked.append(park(store, record, "it was discarded"))
+    contents = record.contents
+    if contents.header is not None and (contents.raw or contents.refused or contents.text is not None):
+        park(store, record, "it was discarded", is_told=True)
     else:
         record.drop()
-        report.dropped.append(record.name)
+        store.report.dropped.append(record.name)
 
 
-def _with_record(
-    root: str, tx: str, lock_timeout_s: float, act: Callable[[Store, Record, RecoveryReport], None]
-) -> RecoveryReport:
-    report = RecoveryReport()
+def _with_record(root: str, tx: str, tell: Tell, lock_timeout_s: float, act: Callable[[Store, Record], None]) -> None:
     try:
-        with locked(root, timeout_s=lock_timeout_s) as store:
+        with locked(root, timeout_s=lock_timeout_s, tell=tell) as store:
             for folder in _record_folders(store):
                 if f"{tx}.gmj" not in record_names(folder):
                     continue
-                record = Record.load(folder, f"{tx}.gmj")
+                record = _load(store, folder, f"{tx}.gmj")
                 if record is None:
                     raise NotCommitted("This generation is still running. Cancel it, or wait for it to end.")
                 with contextlib.closing(record):
-                    act(store, record, report)
-                return report
+                    act(store, record)
+                return
     except LockBusy as error:
         raise NotCommitted(f"Not finished: {error}.") from error
     except OSError as error:

@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from goalmap.files.report import Place
 from goalmap.files.store import digest
 
 if TYPE_CHECKING:
@@ -18,7 +19,9 @@ class GenerateRequest:
     """A missing component. `file` is what the map holds now at `goal`, `slot` and `index` (None for a string slot).
 
     `naming`: `autogen` makes a new file and has the map name it; `referenced` makes the file that the map names.
-    `map_text` is the map as an editor has it, unsaved: then the reference need not be on disk yet.
+    `map_text` is the map as an editor has it, unsaved: then the reference need not be on disk yet. `others` are further
+    places that name the same missing file, and are to name what is generated. `job` is what requests that were made
+    together have in common: they are undone together. `reviewed`: nothing is committed before its user approves it.
     """
 
     map_path: str
@@ -29,6 +32,14 @@ class GenerateRequest:
     description: str
     naming: Literal["autogen", "referenced"] = "autogen"
     map_text: str | None = None
+    others: tuple[Place, ...] = ()
+    job: str = ""
+    reviewed: bool = False
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Every place that is to name the component, the request's own first."""
+        return (Place(self.goal, self.slot, self.index), *self.others)
 
     @property
     def root(self) -> str:

@@ -20,6 +20,8 @@ from goalmap.files.os_layer import OPEN_OR_CREATE, Folder
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from goalmap.files.report import Committed, Tell
+
 STATE = ".goalmap"
 JOURNAL = "journal"
 PARKED = "parked"
@@ -39,11 +41,40 @@ class LockBusy(Exception):  # becomes Refused or NotCommitted, by whether someth
 
 
 class Store:
-    """The library's folder and its `.goalmap`, open. Made by `locked`."""
+    """The library's folder and its `.goalmap`, open. Made by `locked`.
 
-    def __init__(self, root_path: str, stack: ExitStack) -> None:
+    `report` collects what is to be told about the time under the lock, see report.py.
+    """
+
+    def __init__(self, root_path: str, stack: ExitStack, tell: Tell) -> None:
+        from goalmap.files.report import Report  # late: `has_records` is on the way of every `check`
+
         self.root = stack.enter_context(Folder.open(root_path))
+        self.report = Report()
+        self._told = Report()
         self._stack = stack
+        self._tell = tell
+
+    def tell(self) -> None:
+        """Tell what was not told yet: before a record goes that would tell it again, and before the lock is released.
+
+        The process may die at any call of the system. What is told here first and removed then is told at least once;
+        without a death, exactly once (I11).
+        """
+        if not self.report.is_empty:
+            report, self.report = self.report, type(self.report)()
+            self._told.add(report)
+            self._tell(report)
+
+    @property
+    def finished(self) -> list[Committed]:
+        """The commits of earlier runs that were finished under this lock, told or not."""
+        return [*self._told.finished, *self.report.finished]
+
+    @property
+    def undone(self) -> list[str]:
+        """The undos of earlier runs that were finished under this lock, told or not."""
+        return [*self._told.undone, *self.report.undone]
 
     def enter(self, folder: Folder) -> Folder:
         """Have `folder` closed together with this store."""
@@ -82,8 +113,10 @@ class Store:
 
 
 @contextmanager
-def locked(root_path: str, *, timeout_s: float) -> Iterator[Store]:
+def locked(root_path: str, *, timeout_s: float, tell: Tell) -> Iterator[Store]:
     """Open the library at `root_path` and hold its lock; raise LockBusy after `timeout_s`.
+
+    `tell` is called with what happened meanwhile beside what was asked for, also where the block raises.
 
     The lock is released by the death of its holder. Its file stays: removing it would let two processes each lock a
     file of their own. Should somebody else remove it (`git clean`), whoever got the lock of the removed file
@@ -92,7 +125,7 @@ def locked(root_path: str, *, timeout_s: float) -> Iterator[Store]:
     end_s = time.monotonic() + timeout_s
     while True:
         with ExitStack() as stack:
-            store = Store(root_path, stack)
+            store = Store(root_path, stack, tell)
             store.open_state()
             # First the place at the head of the queue, then the lock: whoever has just let go of the lock finds
             # somebody at the head, and cannot take it again and again from those who wait.
@@ -105,7 +138,10 @@ def locked(root_path: str, *, timeout_s: float) -> Iterator[Store]:
             with store.root.child(STATE) as fresh:
                 there = fresh.lstat(_LOCK)
             if there is not None and os.path.samestat(there, os_layer.file_status(fd)):
-                yield store
+                try:
+                    yield store
+                finally:
+                    store.tell()
                 return
 
 

@@ -15,6 +15,9 @@ I7   No update is lost: commits at the same time, and what editors and git write
 I8   "Committed" is said only after the last fsync; what was said to be committed survives a power cut.
 I9   A component of the user's is never overwritten, nor a file outside the library written.
 I10  Recovery is idempotent and may be killed anywhere; it never redoes what the user has undone.
+I11  What a recovery, an undo or somebody else's commit did is told to someone who can act on it: exactly once; where
+     the teller dies in between, at least once. A request is judged by the map on disk, the receipts and the buffer
+     before anyone pays.
 
 What is on disk, step by step. Recovery goes on from any of these states, and what it does is on the right:
 
@@ -27,23 +30,29 @@ What is on disk, step by step. Recovery goes on from any of these states, and wh
     PARTIAL record  ----------------------------------------------------------------------->  parked as partial
       | finish:  the accepted text in one write, fsync                          (from here I4)
       v
+    COMPLETE record, to be reviewed  ------------------------------------------------------->  waits, and is offered
+      | approve: its user keeps it                         (or discards it: parked)
+      v
     COMPLETE record  <-- commit starts here, under the lock, and so does recovery -->  committed, or (conflict) parked
       | commit:  5 the map is read again: the reference must be the old one, or already ours
       |          6 component: temporary file, fsync; its name, never over another; folder, fsync
       |          7 map: temporary file, fsync; compared, exchanged, looked at; folder, fsync   (THE COMMIT POINT)
-      |          8 record to receipts/; journal/, fsync                         (from here I8)
+      |          8 what was displaced is told (I11); record to receipts/; journal/, fsync    (from here I8)
       v
     COMMITTED, with a receipt  ---- undo ---->  the same backwards, with a record of its own (undo.py)
 
 In an editor whose map is not saved, `publish_component` does 5 and 6 and marks the record BUFFERED; the editor's buffer
 takes the edit, and `settle` does 8 once the map on disk has it. Until then recovery leaves the record, and offers it.
+Asked again for what waits, `begin` takes the record over, text and all, and no model is asked.
+
+Nobody gets the lock without a function that is told what happens under it (store.py, report.py).
 
 What a killed process has written may be in memory only, so recovery makes a record durable before it acts on it; and
 what that process had begun is cleaned up whichever way recovery ends, since the map may have changed in between.
 
 Eight fsyncs in all, each justified where it is called: record, journal/; record; component, its folder; map, its
-folder; journal/. After an fsync has failed it is not repeated (the kernel may have dropped the bytes and say yes the
-second time), and "committed" is not said.
+folder; journal/ (and one more for an approval). After an fsync has failed it is not repeated (the kernel may have
+dropped the bytes and say yes the second time), and "committed" is not said.
 
 Steps 5 to 8 are in commit.py, what files must survive in atomic.py, what each system can do in os_layer.py.
 """
@@ -55,21 +64,29 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from goalmap.core.edits import reference_value
 from goalmap.core.naming import MAP_NAME
 from goalmap.files import safe_open
 from goalmap.files.atomic import MapFile
-from goalmap.files.commit import Committed, commit_record, publish_component, result_of, settle_record
+from goalmap.files.commit import (
+    changes_of,
+    commit_record,
+    has_reference,
+    publish_component,
+    result_of,
+    settle_record,
+)
 from goalmap.files.errors import Conflict, NotCommitted, Refused, SavedElsewhere, SlotChanged, Unreadable, explain
-from goalmap.files.journal import Damaged, Header, Record, peek, record_names
+from goalmap.files.journal import Damaged, Header, Record, peek, receipt_names, record_names
 from goalmap.files.plan import plan
 from goalmap.files.recovery import park, recover_locked
+from goalmap.files.report import Committed
 from goalmap.files.store import LOCK_WAIT_S, LockBusy, Store, locked, open_fallback
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from typing import Literal
 
-    from goalmap.files.recovery import RecoveryReport
+    from goalmap.files.report import Pending, Tell
     from goalmap.files.request import GenerateRequest
 
 
@@ -80,75 +97,84 @@ class AlreadyDone:
     result: Committed
 
 
-def begin(request: GenerateRequest, *, lock_timeout_s: float = LOCK_WAIT_S) -> Generation | AlreadyDone:
+def begin(request: GenerateRequest, *, tell: Tell, lock_timeout_s: float = LOCK_WAIT_S) -> Generation | AlreadyDone:
     """Do steps 1 to 3; raise Refused, while it is free, if the text could not be committed.
 
-    NotCommitted is raised where an earlier answer to this request is kept, but cannot be committed now.
+    Where an earlier run was paid for this very request, and its text waits for a review or an editor, the Generation
+    has that text already. NotCommitted is raised where such a text is kept, but cannot be committed now.
+
+    `tell` hears what recovery did on the way in, and every later step of the Generation; also, as changes of the map,
+    what of this request is in the map already.
     """
     try:
         if os.path.basename(request.map_path) != MAP_NAME:
             raise Refused(f"A map is called {MAP_NAME}; this is {request.map_path!r}.")
-        with locked(request.root, timeout_s=lock_timeout_s) as store:
-            report = recover_locked(store)
-            done = _finished_now(request, report)
+        with locked(request.root, timeout_s=lock_timeout_s, tell=tell) as store:
+            waiting = recover_locked(store)
+            # Before the buffer is asked: what it holds may be older than a commit of this very request (I5).
+            done = _done_before(store, request)
             if done is not None:
-                return AlreadyDone(done)
-            try:
-                header = plan(store, request)
-            except Refused:
-                # The map has it already? Then this may be a request whose answer never reached whoever asked.
-                done = _done_before(store, request)
-                if done is None:
-                    raise
-                return AlreadyDone(done)
-            _refuse_if_under_way(request, header, report)
-            return Generation(request, Record.create(store.journal, header), report)
+                return done
+            kept = _kept_before(store, request, waiting)
+            if kept is not None:
+                return Generation(request, kept, tell)
+            header = plan(store, request)
+            _refuse_if_under_way(request, header, waiting)
+            return Generation(request, Record.create(store.journal, header), tell)
     except (LockBusy, SlotChanged, Unreadable) as error:
         raise Refused(f"Nothing was generated: {error}.") from error
     except OSError as error:
         raise Refused(f"Nothing was generated: {explain(error)}.") from error
 
 
-def _finished_now(request: GenerateRequest, report: RecoveryReport) -> Committed | None:
-    """Return the commit of this very request, if recovery has just made it; raise NotCommitted if it could not."""
-    for committed in report.finished:
+def _done_before(store: Store, request: GenerateRequest) -> AlreadyDone | None:
+    """Return the commit of this very request, by whomever, if there was one and the library still has it."""
+    for committed in store.finished:
         if committed.key == request.key:
-            return committed
-    for waiting in report.pending:
-        if waiting.key == request.key and not waiting.has_owner:
-            raise NotCommitted(
-                f"The answer to this request is kept, and not paid for again, but not committed: {waiting.reason}. "
-                "Save the map or see to the reason, then run `goalmap recover`."
-            )
-    return None
-
-
-def _done_before(store: Store, request: GenerateRequest) -> Committed | None:
-    """Return the commit of this very request, if there was one and the map still has it."""
-    for receipt in reversed(record_names(store.receipts)):
+            return AlreadyDone(committed)
+    for receipt in reversed(receipt_names(store.receipts)):
         contents = peek(store.receipts, receipt)
         if contents is None or contents.header is None or contents.header.key != request.key:
             continue
         header, file = contents.header, contents.file
         path, name = os.path.split(header.path_of(file))
-        with contextlib.suppress(OSError), MapFile(store) as map_file:
-            named = reference_value(map_file.read().text, header.goal, header.slot, header.index)
+        with contextlib.suppress(OSError, SlotChanged, Unreadable), MapFile(store) as map_file:
+            is_named = has_reference(map_file.parse(map_file.read().text), header, file)
             with safe_open.enter(store.root, path) as folder:
-                if named == file and folder.lstat(name) is not None:
-                    return result_of(store, header, file)
+                if is_named and folder.lstat(name) is not None:
+                    store.report.changes += changes_of(header, file)  # which this request's editor may not have seen
+                    return AlreadyDone(result_of(store, header, file))
     return None
 
 
-def _refuse_if_under_way(request: GenerateRequest, header: Header, report: RecoveryReport) -> None:
-    target = f"{header.folder}/{header.file}"
-    for waiting in report.pending:
-        same_place = (waiting.goal, waiting.slot, waiting.index) == (request.goal, request.slot, request.index)
-        if not same_place and waiting.component != target:
+def _kept_before(store: Store, request: GenerateRequest, waiting: Sequence[Pending]) -> Record | None:
+    """Take over the record of this very request whose text waits; raise NotCommitted if it cannot go on from there."""
+    for pending in waiting:
+        if pending.key != request.key or pending.has_owner:
             continue
-        if waiting.has_owner:
+        if f"{pending.tx}.gmj" in record_names(store.journal):
+            with contextlib.suppress(Damaged):
+                record = Record.load(store.journal, f"{pending.tx}.gmj")
+                if record is not None and record.contents.text is not None:
+                    return record
+                if record is not None:
+                    record.close()
+        raise NotCommitted(
+            f"The answer to this request is kept, and not paid for again, but not committed: {pending.reason}. "
+            "Save the map or see to the reason, then run `goalmap recover`."
+        )
+    return None
+
+
+def _refuse_if_under_way(request: GenerateRequest, header: Header, waiting: Sequence[Pending]) -> None:
+    target = f"{header.folder}/{header.file}"
+    for pending in waiting:
+        if not set(pending.places) & set(request.places) and pending.component != target:
+            continue
+        if pending.has_owner:
             raise Refused("This component is being generated right now. Wait for it to end, or cancel it.")
         raise Refused(
-            f"An earlier answer for this reference waits to be committed ({waiting.reason}). "
+            f"An earlier answer for this reference waits to be committed ({pending.reason}). "
             "Finish or discard it first: `goalmap recover`."
         )
 
@@ -160,11 +186,22 @@ class Generation:
     `publish_component`, `settle` and `abandon`.
     """
 
-    def __init__(self, request: GenerateRequest, record: Record, report: RecoveryReport) -> None:
+    def __init__(self, request: GenerateRequest, record: Record, tell: Tell) -> None:
         self.request = request
-        self.recovery = report  # what was found and finished on the way in
         self.tx = record.header.tx
         self._record = record
+        self._tell = tell
+
+    @property
+    def text(self) -> str | None:
+        """The accepted text, once it is kept; from the start where an earlier run was paid for it."""
+        text = self._record.contents.text
+        return None if text is None else text.decode("utf-8", "replace")
+
+    @property
+    def awaits_review(self) -> bool:
+        """Whether its user has yet to say whether to keep the text."""
+        return self._record.contents.awaits_review
 
     @property
     def file(self) -> str:
@@ -183,7 +220,7 @@ class Generation:
             self._record.append(chunk.encode("utf-8", "replace"))
 
     def restart(self) -> None:
-        """Forget the pieces so far: the model is asked again."""
+        """Set the pieces so far aside, as an attempt that was refused: the model is asked again."""
         with contextlib.suppress(OSError):
             self._record.restart()
 
@@ -210,7 +247,10 @@ class Generation:
                 path=None,
             ) from error
         # Recovery would find two records of one text, which do no harm, but would puzzle.
-        with contextlib.suppress(OSError, LockBusy), locked(self.request.root, timeout_s=LOCK_WAIT_S) as store:
+        with (
+            contextlib.suppress(OSError, LockBusy),
+            locked(self.request.root, timeout_s=LOCK_WAIT_S, tell=self._tell) as store,
+        ):
             self._record.folder = store.journal
             self._record.drop()
         self._record.close()
@@ -220,6 +260,15 @@ class Generation:
             text=text,
             path=saved.path,
         ) from reason
+
+    def approve(self) -> None:
+        """Note, durably, that its user keeps the text: from here on recovery commits it. Raises NotCommitted."""
+        if self.awaits_review:
+            try:
+                self._record.approve()
+            except OSError as error:
+                self._record.close()
+                raise self._not_committed(explain(error)) from error
 
     # -- steps 5 to 8
     def commit(self, *, lock_timeout_s: float = LOCK_WAIT_S) -> Committed:
@@ -244,11 +293,14 @@ class Generation:
                 raise self._conflict(store, error) from error
         return self.file
 
-    def settle(self, *, lock_timeout_s: float = LOCK_WAIT_S) -> Committed | None:
-        """Drop the record if the map on disk has the new reference by now; else None, and the record stays."""
+    def settle(self, *, is_in_buffer: bool = False, lock_timeout_s: float = LOCK_WAIT_S) -> Committed | None:
+        """Drop the record if the map on disk has the new reference by now; else None, and the record stays.
+
+        `is_in_buffer`: a living editor has the new reference in its buffer, whatever the disk has.
+        """
         with self._committing(lock_timeout_s, keep_open=True) as (store, _):
             try:
-                return settle_record(store, self._record)
+                return settle_record(store, self._record, is_in_buffer=is_in_buffer)
             except SlotChanged as error:
                 raise self._conflict(store, error) from error
 
@@ -260,10 +312,10 @@ class Generation:
     def _committing(self, lock_timeout_s: float, *, keep_open: bool = False) -> Iterator[tuple[Store, bool]]:
         keep = False
         try:
-            with locked(self.request.root, timeout_s=lock_timeout_s) as store:
+            with locked(self.request.root, timeout_s=lock_timeout_s, tell=self._tell) as store:
                 self._record.folder = store.journal  # the one that is open now
                 # Others that died may have made folders that are not durable yet; recovery sees to them, or else we do.
-                waiting = [pending for pending in recover_locked(store).pending if not pending.has_owner]
+                waiting = [one for one in recover_locked(store, own_tx=self.tx) if not one.has_owner]
                 yield store, bool(waiting)
                 keep = keep_open
         except (LockBusy, Unreadable, SlotChanged, Damaged) as error:
@@ -283,17 +335,25 @@ class Generation:
         parked = park(store, self._record, str(error))
         return Conflict(f"{error}. Nothing was committed; the text is kept in {parked.path}.", parked=parked.path)
 
-    def abandon(self, *, park_text: bool = True, lock_timeout_s: float = LOCK_WAIT_S) -> str | None:
-        """End a generation that was cancelled or failed; return the file where its text is kept, if there is one.
+    def abandon(
+        self,
+        *,
+        reason: str = "it was cancelled",
+        label: Literal["", "partial", "refused"] = "",
+        park_text: bool = True,
+        lock_timeout_s: float = LOCK_WAIT_S,
+    ) -> str | None:
+        """End a generation that was cancelled, refused or failed; return the file where its text is kept, if any.
 
         Raises nothing: a record that cannot be removed now is recovery's to see to.
         """
         contents = self._record.contents
         try:
-            with locked(self.request.root, timeout_s=lock_timeout_s) as store:
+            with locked(self.request.root, timeout_s=lock_timeout_s, tell=self._tell) as store:
                 self._record.folder = store.journal
-                if park_text and (contents.raw or contents.text is not None):
-                    return park(store, self._record, "it was cancelled").path
+                # What was refused before was a reply, too, however the next one ended.
+                if contents.refused or (park_text and (contents.raw or contents.text is not None)):
+                    return park(store, self._record, reason, label=label).paths
                 self._record.drop()
         except (LockBusy, Unreadable, SlotChanged, Damaged, OSError):
             return None

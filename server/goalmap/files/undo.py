@@ -1,10 +1,13 @@
-"""Undo of a commit: a transaction of its own, with a record of its own, so that it too is done whole or not at all.
+"""Undo of commits: each is a transaction with a record of its own, so that it too is done whole or not at all.
 
-The map first, then the component: in the other order a power cut would leave a map that names nothing (I2).
+The map first, then the component: in the other order a power cut would leave a map that names nothing (I2). What was
+generated together is undone together: a record of kind `undo-job` stands over the single ones until all are done, and
+sorts after them, so that recovery finishes the one that was under way before it goes on with the rest.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,14 +15,25 @@ from typing import TYPE_CHECKING
 from goalmap.core.edits import apply, reference_edit
 from goalmap.core.naming import MAP_NAME
 from goalmap.files.atomic import MapFile
-from goalmap.files.commit import find_reference, place_of, read_component, remove_component, users_of
+from goalmap.files.commit import (
+    find_reference,
+    has_reference,
+    let_go,
+    place_of,
+    read_component,
+    remove_component,
+    users_of,
+)
 from goalmap.files.errors import NotCommitted, Refused, SlotChanged, Unreadable, explain
-from goalmap.files.journal import Damaged, Header, Record, new_tx, peek, record_names
+from goalmap.files.journal import Damaged, Header, Record, last_tx, new_tx, peek, receipt_names
+from goalmap.files.report import MapChange
 from goalmap.files.safe_open import enter
 from goalmap.files.store import LOCK_WAIT_S, LockBusy, digest, locked
 
 if TYPE_CHECKING:
     from goalmap.core.goal_map import GoalMap
+    from goalmap.files.journal import Contents
+    from goalmap.files.report import Tell
     from goalmap.files.store import Store
 
 
@@ -27,6 +41,7 @@ if TYPE_CHECKING:
 class UndoResult:
     """What was undone: the reference `file` is `restored_file` again, and the component is gone."""
 
+    tx: str
     goal: tuple[str, ...]
     slot: str
     index: int | None
@@ -36,74 +51,148 @@ class UndoResult:
     map_path: str
 
 
-def undo(root: str, tx: str | None = None, *, lock_timeout_s: float = LOCK_WAIT_S) -> UndoResult:
-    """Undo the commit `tx`, or the last one, if neither the reference nor the component has changed since.
+@dataclass(frozen=True)
+class JobUndone:
+    """What was undone of a job, the last commit first, and the reasons for which other commits of it were kept."""
 
-    Raises Refused, having changed nothing, or NotCommitted where it is begun and recovery will finish it.
+    undone: tuple[UndoResult, ...]
+    kept: tuple[str, ...] = ()
+
+
+def undo(
+    root: str, *, tell: Tell, tx: str | None = None, job: str | None = None, lock_timeout_s: float = LOCK_WAIT_S
+) -> JobUndone:
+    """Undo the commit `tx`, all commits of `job`, or (with neither) the newest commit and all that it was asked with.
+
+    A commit whose reference or component has changed since is kept. Raises Refused where nothing was undone, or
+    NotCommitted where an undo is begun and recovery will finish it. Without `tx` and `job` it is Refused, too, where an
+    earlier run had first to be finished: its user cannot have meant a commit that they have not seen.
     """
     from goalmap.files.recovery import recover_locked  # which in turn finishes undos
 
-    record: Record | None = None
+    begun: list[Record] = []
     try:
-        with locked(root, timeout_s=lock_timeout_s) as store:
+        with locked(root, timeout_s=lock_timeout_s, tell=tell) as store:
             recover_locked(store)
-            header = _check(store, *_receipt(store, tx))
-            record = Record.create(store.journal, header)
-            finish_undo(store, record)
+            if tx is None and job is None and (store.finished or store.undone):
+                raise Refused(
+                    "Nothing was undone: an interrupted run had to be finished first. Look at what it did, and undo "
+                    "again if you still want to."
+                )
+            receipts = _receipts(store, tx, job)
+            try:
+                return _undo_all(store, receipts, begun)
+            finally:
+                for record in begun:
+                    record.close()
     except (LockBusy, SlotChanged, Unreadable, Damaged) as error:
-        raise _failure(record)(f"Not undone: {error}.") from error
+        raise _failure(begun)(f"Not undone: {error}.") from error
     except OSError as error:
-        raise _failure(record)(f"Not undone: {explain(error)}; then run `goalmap recover`.") from error
+        raise _failure(begun)(f"Not undone: {explain(error)}; then run `goalmap recover`.") from error
+
+
+def _failure(begun: list[Record]) -> type[Refused | NotCommitted]:
+    return NotCommitted if begun else Refused
+
+
+def _receipts(store: Store, tx: str | None, job: str | None) -> list[Contents]:
+    """Return the receipts that are meant, the newest first; raise Refused where there are none."""
+    found: list[Contents] = []
+    for name in reversed(receipt_names(store.receipts)):
+        if tx is not None and not name.endswith(f".{tx}.gmj"):
+            continue
+        contents = peek(store.receipts, name)
+        if contents is None or contents.header is None or contents.text is None:
+            continue
+        if tx is None and job is None:
+            job = contents.header.job or None
+            if job is None:
+                return [contents]
+        if tx is not None or contents.header.job == job:
+            found.append(contents)
+    if not found:
+        raise Refused("There is nothing to undo: Goalmap has committed nothing here. Use git, or edit the map.")
+    return found
+
+
+def _undo_all(store: Store, receipts: list[Contents], begun: list[Record]) -> JobUndone:
+    if len(receipts) == 1:
+        try:
+            return JobUndone((_undo_one(store, receipts[0], begun),))
+        except Refused as error:
+            raise Refused(f"{error} Nothing was undone.") from error
+    job = receipts[0].header.job if receipts[0].header else ""
+    over_all = Record.create(store.journal, Header(tx=last_tx(), kind="undo-job", root=store.root_path, job=job))
+    begun.append(over_all)
+    undone, kept = [], []
+    for receipt in receipts:
+        try:
+            undone.append(_undo_one(store, receipt, begun))
+        except Refused as error:
+            kept.append(str(error))
+    over_all.drop()
+    if not undone:
+        raise Refused(" ".join([*dict.fromkeys(kept), "Nothing was undone."]))
+    return JobUndone(tuple(undone), tuple(dict.fromkeys(kept)))
+
+
+def finish_undo_job(store: Store, record: Record) -> None:
+    """Undo what is left of a job whose undo was interrupted (I10: it was wanted, and was not said to be done)."""
+    for name in reversed(receipt_names(store.receipts)):
+        contents = peek(store.receipts, name)
+        if contents is None or contents.header is None or contents.header.job != record.header.job:
+            continue
+        with contextlib.suppress(Refused):  # has changed since, and is kept, as it would have been
+            undone = _undo_one(store, contents, [])
+            store.report.undone.append(_place(undone.goal, undone.slot))
+    record.drop()
+
+
+def _place(goal: tuple[str, ...], slot: str) -> str:
+    return f"{'/'.join(goal)}, {slot}"
+
+
+def _undo_one(store: Store, receipt: Contents, begun: list[Record]) -> UndoResult:
+    header = _check(store, receipt)
+    record = Record.create(store.journal, header)
+    begun.append(record)
+    try:
+        finish_undo(store, record)
     finally:
-        if record is not None:
-            record.close()
+        record.close()
     return UndoResult(
+        tx=header.receipt,
         goal=header.goal,
         slot=header.slot,
         index=header.index,
         file=header.old,
         restored_file=header.file,
-        component_path=os.path.join(root, header.path_of(header.component)),
-        map_path=os.path.join(root, MAP_NAME),
+        component_path=os.path.join(store.root_path, header.path_of(header.component)),
+        map_path=os.path.join(store.root_path, MAP_NAME),
     )
 
 
-def _failure(record: Record | None) -> type[Refused | NotCommitted]:
-    return Refused if record is None else NotCommitted
-
-
-def _receipt(store: Store, tx: str | None) -> tuple[Header, str, bytes]:
-    """Return what was committed: its header, the component and its text."""
-    names = [f"{tx}.gmj"] if tx else record_names(store.receipts)
-    # When it was renamed into this folder, which may be long after its text was written; Windows does not note that.
-    done_ns = {
-        name: max(status.st_mtime_ns, status.st_ctime_ns) for name in names if (status := store.receipts.lstat(name))
-    }
-    contents = peek(store.receipts, max(done_ns, key=done_ns.__getitem__)) if done_ns else None
-    if contents is None or contents.header is None or contents.text is None:
-        raise Refused("There is nothing to undo: no commit of Goalmap's is on record here. Use git, or edit the map.")
-    return contents.header, contents.file, contents.text
-
-
-def _check(store: Store, done: Header, file: str, text: bytes) -> Header:
-    """Return the header of the undo; raise Refused where something has changed since."""
+def _check(store: Store, receipt: Contents) -> Header:
+    """Return the header of the undo of what was committed; raise Refused where something has changed since."""
+    done, file, text = receipt.header, receipt.file, receipt.text or b""
+    if done is None:
+        raise Damaged("the receipt has no header")
     path, name = os.path.split(done.path_of(file))
     with MapFile(store) as map_file:
         goal_map = map_file.parse(map_file.read().text)
-    if find_reference(goal_map, done, file) is None:
-        raise Refused(
-            f"{MAP_NAME} no longer has {file!r} at {place_of(done)}: it was changed since. Nothing was undone."
-        )
+    if not has_reference(goal_map, done, file):
+        raise Refused(f"{MAP_NAME} no longer has {file!r} at {place_of(done)}: it was changed since, and is kept.")
+    own = {found.span for place in done.places if (found := find_reference(goal_map, place, file)) is not None}
     users = len(users_of(goal_map, done.folder, file))
-    if done.naming == "autogen" and users > 1:
-        raise Refused(f"{file} is used {users} times by now. Remove the other references first. Nothing was undone.")
+    if done.naming == "autogen" and users > len(own):
+        raise Refused(f"{file} is used {users} times by now. Remove the other references first. It is kept.")
     try:
         with enter(store.root, path) as folder:
             there = read_component(folder, name)
     except FileNotFoundError:
         there = None
     if there != text:
-        raise Refused(f"{done.folder}/{file} was changed since. Nothing was undone; delete it yourself if you want to.")
+        raise Refused(f"{done.folder}/{file} was changed since, and is kept. Delete it yourself if you want to.")
     return Header(
         tx=new_tx(),
         kind="undo",
@@ -118,6 +207,8 @@ def _check(store: Store, done: Header, file: str, text: bytes) -> Header:
         component=file,
         sha256=digest(text),
         receipt=done.tx,
+        others=done.others,
+        job=done.job,
     )
 
 
@@ -131,16 +222,25 @@ def finish_undo(store: Store, record: Record) -> str:
         map_file.settle(header.tx)
         if header.naming == "autogen":
             map_file.replace(header.tx, lambda text: _without_reference(map_file.parse(text), header))
+            store.report.changes += [MapChange(place, header.old, header.file) for place in header.places]
         users = users_of(map_file.parse(map_file.read().text), header.folder, header.component)
     is_in_use = header.naming == "autogen" and bool(users)
     remove_component(store, header, header.component, header.sha256, keep=is_in_use)
     # No fsync of its own: a receipt that came back would be refused, since the map no longer has its reference.
-    store.receipts.unlink(f"{header.receipt}.gmj")
-    record.drop()  # last, and durable before "undone" is said (I10)
+    for name in receipt_names(store.receipts):
+        if name.endswith(f".{header.receipt}.gmj"):
+            store.receipts.unlink(name)
+    let_go(store, record)  # last, and durable before "undone" is said (I10)
     return place_of(header)
 
 
 def _without_reference(goal_map: GoalMap, header: Header) -> str | None:
     # The generated name is looked for, not the restored one: a list may hold that twice.
-    reference = find_reference(goal_map, header, header.old)
-    return apply(goal_map.text, [reference_edit(goal_map, reference, header.file)]) if reference else None
+    found = {
+        reference.span: reference
+        for place in header.places
+        if (reference := find_reference(goal_map, place, header.old)) is not None
+    }
+    if not found:
+        return None
+    return apply(goal_map.text, [reference_edit(goal_map, one, header.file) for one in found.values()])

@@ -98,6 +98,22 @@ def from_exception(error: BaseException, settings: ModelSettings) -> ModelError:
     return garbage(settings)
 
 
+def from_environment_fault(error: BaseException) -> ModelError:
+    """Return the failure behind an exception that came before any request: from the environment's certs or proxies."""
+    # What the exception says is not repeated: the address of a proxy may hold a password.
+    if isinstance(error, OSError):  # ssl.SSLError is one
+        return ModelError(
+            "bad-settings",
+            "The certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read.",
+            "Let SSL_CERT_FILE name a file of certificates in PEM format, or unset it.",
+        )
+    return ModelError(
+        "bad-settings",
+        "The proxy that the environment names cannot be used.",
+        "Correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY: for example http://proxy.example:3128.",
+    )
+
+
 def garbage(settings: ModelSettings) -> ModelError:
     """Return the failure of an endpoint that does not speak the protocol."""
     return ModelError(
@@ -120,6 +136,8 @@ def _from_status(error: openai.APIStatusError, settings: ModelSettings) -> Model
             "Set goalmap.model.baseUrl to the final address.",
         )
     match status:
+        case HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            return _from_proxy(settings, "asks for a user and a password (407)")
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
             if settings.api_key is not None and not settings.sends_key:
                 return ModelError(
@@ -184,17 +202,32 @@ def _rate_limited(error: openai.APIStatusError, address: str, said: str, headers
 def _from_connection(error: BaseException, settings: ModelSettings) -> ModelError:
     import socket
     import ssl
+    from http import HTTPStatus
 
     address = settings.address
     causes = list(_causes(error))
-    if any(isinstance(cause, ssl.SSLError) for cause in causes):
-        reason = next((c.verify_message for c in causes if isinstance(c, ssl.SSLCertVerificationError)), "")
+    refused = next((cause for cause in causes if isinstance(cause, ssl.SSLCertVerificationError)), None)
+    if refused is not None:
+        reason = _clean(getattr(refused, "verify_message", ""))
         return ModelError(
             "tls",
-            f"No secure connection to {address}{f': {_clean(reason)}' if reason else ''}.",
-            "Check that the address begins with the right one of http:// and https://, and that this machine trusts "
-            "the server’s certificate (SSL_CERT_FILE).",
+            f"The certificate of {address} is not trusted{f': {reason}' if reason else ''}.",
+            "Set SSL_CERT_FILE to a file with the certificate of the authority that signed it, in PEM format, and "
+            "start the editor or the command again.",
         )
+    if any(isinstance(cause, ssl.SSLError) for cause in causes):
+        return ModelError(
+            "tls",
+            f"No secure connection to {address}.",
+            "Check that the address begins with the right one of http:// and https://.",
+        )
+    refusal = next((str(cause) for cause in causes if type(cause).__name__ == "ProxyError"), None)
+    if refusal is not None:
+        asks = refusal.startswith(str(HTTPStatus.PROXY_AUTHENTICATION_REQUIRED.value))
+        status = f" ({refusal[:3]})" if refusal[:3].isdigit() else ""
+        return _from_proxy(settings, f"{'asks for a user and a password' if asks else 'refuses'}{status}")
+    if proxy_of(settings) and any(isinstance(cause, socket.gaierror | ConnectionRefusedError) for cause in causes):
+        return _from_proxy(settings, "does not answer")
     if any(isinstance(cause, socket.gaierror) for cause in causes):
         return ModelError(
             "connection",
@@ -212,6 +245,28 @@ def _from_connection(error: BaseException, settings: ModelSettings) -> ModelErro
         return closed(settings)
     return ModelError(
         "connection", f"No connection to {address}.", "Check the network, the proxy and goalmap.model.baseUrl."
+    )
+
+
+def proxy_of(settings: ModelSettings) -> str | None:
+    """Return the environment's proxy for the endpoint, without user and password; None where it is reached directly."""
+    from urllib.parse import urlsplit
+    from urllib.request import getproxies, proxy_bypass
+
+    url = urlsplit(settings.address)
+    proxies = getproxies()
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    if not proxy or settings.is_loopback or proxy_bypass(url.hostname or ""):
+        return None
+    return (proxy if "://" in proxy else f"http://{proxy}").rpartition("@")[2].rpartition("//")[2].rstrip("/")
+
+
+def _from_proxy(settings: ModelSettings, what: str) -> ModelError:
+    return ModelError(
+        "connection",
+        f"The proxy {proxy_of(settings) or 'of the environment'} {what} on the way to {settings.address}.",
+        "Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY, and the user and password in them; NO_PROXY names the hosts that "
+        "are reached without a proxy.",
     )
 
 

@@ -28,6 +28,11 @@ __all__ = ["LocalModel", "install_local_model"]
 
 IDLE_S = 300.0
 
+# The releases of the program that runs the model: from the first, up to but not including the last. pyproject.toml says
+# the same to installers; but what is installed need not have been installed by its rules.
+RUNTIME = "xllamacpp"
+RUNTIME_FROM, RUNTIME_BEFORE = (2026, 8), (2026, 11)
+
 _START_TIMEOUT_S = 120.0
 _STOP_TIMEOUT_S = 5.0
 # The first token waits for the whole prompt to be read, on one thread of a machine that may be busy.
@@ -78,12 +83,7 @@ class LocalModel:
     def weights(self) -> Weights:
         """Return the file of the model. Raises `ModelError` where it, or the program that runs it, is missing."""
         weights = find_weights(self._environ)
-        if importlib.util.find_spec("xllamacpp") is None:
-            raise ModelError(
-                "not-configured",
-                "The program that runs the embedded model is not installed.",
-                "Run `pip install 'goalmap[local]'`, or set OPENAI_API_KEY or GOALMAP_MODEL_BASE_URL.",
-            )
+        _check_runtime()
         return weights
 
     async def start(self) -> ModelSettings:
@@ -228,6 +228,27 @@ class LocalModel:
             if self._stderr is not None:
                 await self._stderr
             self.stopped.set()
+
+
+def _check_runtime() -> None:
+    """Raise `ModelError` unless the program that runs the model is there, in a release that works."""
+    from importlib import metadata
+
+    next_step = "Run `pip install 'goalmap[local]'`, or set OPENAI_API_KEY or GOALMAP_MODEL_BASE_URL."
+    if importlib.util.find_spec(RUNTIME) is None:
+        raise ModelError("not-configured", "The program that runs the embedded model is not installed.", next_step)
+    try:
+        version = metadata.version(RUNTIME)
+        release = tuple(int(part) for part in version.split(".")[:2])
+    except (metadata.PackageNotFoundError, ValueError):
+        return  # built by hand, or renamed: whoever does that knows which one it is
+    if not RUNTIME_FROM <= release < RUNTIME_BEFORE:
+        first, before = (".".join(map(str, bound)) for bound in (RUNTIME_FROM, RUNTIME_BEFORE))
+        raise ModelError(
+            "not-configured",
+            f"{RUNTIME} {version} cannot run the embedded model: it takes {first} or newer, and older than {before}.",
+            next_step,
+        )
 
 
 async def _drain(stderr: asyncio.StreamReader | None) -> str:

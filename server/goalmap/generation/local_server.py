@@ -14,6 +14,7 @@ import secrets
 import signal
 import sys
 import threading
+from typing import Any
 
 
 def _exit_when_stdin_closes() -> None:
@@ -42,7 +43,7 @@ def main(weights: str, n_ctx: int, n_threads: int) -> None:
     params.n_gpu_layers = 0
     params.cpuparams.n_threads = n_threads
     params.cpuparams_batch.n_threads = n_threads
-    params.hostnames = ["127.0.0.1"]
+    listen_on_loopback(params)
     params.port = 0
     params.api_keys = [api_key]
     params.ui = False
@@ -57,6 +58,14 @@ def main(weights: str, n_ctx: int, n_threads: int) -> None:
     with os.fdopen(hello_fd, "w", encoding="utf-8") as pipe:
         pipe.write(hello + "\n")
     threading.Event().wait()
+
+
+def listen_on_loopback(params: Any) -> None:
+    """Set the one address to listen on, as this release of xllamacpp has it."""
+    if hasattr(params, "hostnames"):
+        params.hostnames = ["127.0.0.1"]
+    else:  # before 2026.10
+        params.hostname = "127.0.0.1"
 
 
 if __name__ == "__main__":

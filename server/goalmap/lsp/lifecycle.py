@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 POSITION_ENCODINGS = ("utf-8", "utf-16", "utf-32")
 # Long enough for a commit that has begun to end, short enough for an editor that waits for us to quit.
 SHUTDOWN_TIMEOUT_S = 1.5
+_SHOWN_CHARACTERS = 80
 
 
 def handlers(server: GoalmapServer, protocol: GoalmapProtocol) -> dict[str, Callable[[Params], Any]]:
@@ -68,10 +69,12 @@ def handlers(server: GoalmapServer, protocol: GoalmapProtocol) -> dict[str, Call
             future.cancel()
 
     def execute_command(params: Params) -> Any:
-        handler = protocol.fm.commands.get(params["command"])
+        name, arguments = params["command"], params.get("arguments") or []
+        handler = protocol.fm.commands.get(name)
         if handler is None:
-            raise JsonRpcInvalidParams(f"Unknown command {params['command']!r}")
-        return handler(params.get("arguments") or [])
+            raise JsonRpcInvalidParams(f"Unknown command {name[:_SHOWN_CHARACTERS]!r}")
+        shapes.check(name, arguments, protocol.shapes[name])
+        return handler(arguments)
 
     def did_open(params: Params) -> None:
         document = params["textDocument"]

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 
-from goalmap.core.text import visible
+from goalmap.core.text import TOO_MANY_MARKS, escaped, visible
 
 _BACKTICKS = re.compile(r"`+")
-# Control characters but for the line feed and the tab; and those that turn the direction of what follows.
-_INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# Control characters but for the line feed and the tab; other line breaks; those that turn the direction of what
+# follows; and marks without end.
+_UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|" + TOO_MANY_MARKS)
 
 
 def fenced(text: str, language: str = "") -> str:
     """Return `text` as a code block whose fence is longer than any run of backticks in it."""
     longest = max((len(run) for run in _BACKTICKS.findall(text)), default=0)
     fence = "`" * max(3, longest + 1)
-    shown = _INVISIBLE.sub(lambda match: visible(match[0]), text)
+    shown = _UNFIT.sub(lambda match: escaped(match[0]), text)
     return f"{fence}{language}\n{shown}\n{fence}"
 
 

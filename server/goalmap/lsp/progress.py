@@ -47,8 +47,11 @@ class Progress:
         progress._send({"kind": "begin", "title": title, "cancellable": True})
         return progress
 
-    def report(self, message: str, *, percentage: int | None = None) -> None:
-        """Show `message`: at once, or, where one has just been shown, in a moment, unless a newer one comes first."""
+    def report(self, message: str | Callable[[], str], *, percentage: int | None = None) -> None:
+        """Show `message`: at once, or, where one has just been shown, in a moment, unless a newer one comes first.
+
+        A function is asked for the message when that is shown: most never are.
+        """
         # A percentage stays until there is another: reports without one would leave it out of what is shown last.
         if percentage is None and self._waiting is not None:
             percentage = self._waiting.get("percentage")
@@ -79,7 +82,25 @@ class Progress:
 
     def _send(self, value: dict[str, Any]) -> None:
         if self._token:
+            if callable(value.get("message")):
+                value = {**value, "message": value["message"]()}
             self._server.notify("$/progress", {"token": self._token, "value": value})
+
+
+class WordCount:
+    """Counts the words of a text that comes in pieces, at the cost of each piece: as `len(text.split())` does."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._is_amid = False  # whether the text so far ends within a word
+
+    def feed(self, piece: str) -> None:
+        """Take the next piece."""
+        if not piece:
+            return
+        goes_on = self._is_amid and not piece[0].isspace()
+        self.number += len(piece.split()) - goes_on
+        self._is_amid = not piece[-1].isspace()
 
 
 class WordsReporter:
@@ -88,16 +109,21 @@ class WordsReporter:
     def __init__(self, progress: Progress, lead: str = "") -> None:
         self._progress = progress
         self._lead = lead
-        self._text = ""
+        self._words = WordCount()
+        self._end = ""
 
     def chunk(self, text: str) -> None:
         """Show more."""
-        self._text += text
-        words = len(self._text.split())
-        tail = visible(" ".join(self._text[-2 * _SHOWN_CHARACTERS :].split()))[-_SHOWN_CHARACTERS:]
-        self._progress.report(f"{self._lead}{words} {'word' if words == 1 else 'words'} · …{tail}")
+        self._words.feed(text)
+        self._end = (self._end + text)[-2 * _SHOWN_CHARACTERS :]
+        self._progress.report(self._message)
 
     def restarted(self) -> None:
         """Start over."""
-        self._text = ""
+        self._words, self._end = WordCount(), ""
         self._progress.report(f"{self._lead}once more, with another seed")
+
+    def _message(self) -> str:
+        words = self._words.number
+        shown = visible(" ".join(self._end.split()))[-_SHOWN_CHARACTERS:]
+        return f"{self._lead}{words} {'word' if words == 1 else 'words'} · …{shown}"

@@ -9,4 +9,5 @@ from goalmap.lsp.session import OpenLibrary, Session
 
 def prompt_of(session: Session, library: OpenLibrary, goal: Goal) -> Prompt:
     """Return the prompt of `goal` as it would run if everything were saved now."""
+    session.read_ahead(library, [library.library.path(one.slot, one.file) for one in goal.references if one.file])
     return assemble(goal, library.library, session.reader(library))

@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Any
 from pygls.exceptions import (
     JsonRpcException,
     JsonRpcInternalError,
-    JsonRpcInvalidParams,
     JsonRpcInvalidRequest,
     JsonRpcMethodNotFound,
     JsonRpcParseError,
@@ -75,6 +74,8 @@ class GoalmapProtocol(LanguageServerProtocol):
         # typed object costs the import of attrs) and registers the features that are replaced below.
         super(LanguageServerProtocol, self).__init__(server, converter)
         self._workspace = None
+        # What the params of each method, and the arguments of each command, must be.
+        self.shapes: dict[str, shapes.Shape] = {}
         self.progress = Progress(self)
         self.trace = "off"  # type: ignore[assignment]
         self._register_builtin_features()
@@ -89,6 +90,7 @@ class GoalmapProtocol(LanguageServerProtocol):
     def _register_builtin_features(self) -> None:
         # pygls' own take typed params and store texts; a user handler runs behind them, only for the methods it knows.
         for method, handler in lifecycle.handlers(self._server, self).items():
+            self.shapes[method] = shapes.shape_of(method)
             self.fm.add_builtin_feature(method, handler)
 
     @property
@@ -172,16 +174,22 @@ class GoalmapProtocol(LanguageServerProtocol):
         try:
             self._check_state(method_name)
             handler = self._get_handler(method_name)
-            result = handler(shapes.checked(method_name, params))
+            result = handler(self._checked(method_name, params))
         except Exception as error:  # noqa: BLE001  whatever a feature raises, the client gets its answer
-            self._refuse(msg_id, self._as_rpc_error(error, method_name, params))
+            self._refuse(msg_id, self._as_rpc_error(error, method_name))
             return
         if not isinstance(result, Awaitable):
             self._answer(msg_id, method_name, result)
             return
         task = asyncio.ensure_future(result)
         self._running[msg_id] = task
-        task.add_done_callback(partial(self._finish_request, msg_id, method_name, params))
+        task.add_done_callback(partial(self._finish_request, msg_id, method_name))
+
+    def _checked(self, method: str, params: Any) -> Params:
+        """Return `params`, {} where there are none, once they are of the shape that the method was registered with."""
+        checked: Params = {} if params is None else params
+        shapes.check(method, checked, self.shapes[method])
+        return checked
 
     def _check_state(self, method: str) -> None:
         if self._shutdown:
@@ -195,13 +203,13 @@ class GoalmapProtocol(LanguageServerProtocol):
             # Repair: pygls runs features before initialize.
             raise JsonRpcServerNotInitialized("The first request must be initialize")
 
-    def _finish_request(self, msg_id: MessageId, method: str, params: Any, task: asyncio.Future[Any]) -> None:
+    def _finish_request(self, msg_id: MessageId, method: str, task: asyncio.Future[Any]) -> None:
         if self._running.get(msg_id) is task:
             del self._running[msg_id]
         if task.cancelled():
             self._refuse(msg_id, JsonRpcRequestCancelled())
         elif (error := task.exception()) is not None:
-            self._refuse(msg_id, self._as_rpc_error(error, method, params))
+            self._refuse(msg_id, self._as_rpc_error(error, method))
         else:
             self._answer(msg_id, method, task.result())
 
@@ -209,20 +217,15 @@ class GoalmapProtocol(LanguageServerProtocol):
         try:
             encoded = self.encode(result)
         except Exception as error:  # noqa: BLE001  see _handle_request
-            self._refuse(msg_id, self._as_rpc_error(error, method, None))
+            self._refuse(msg_id, self._as_rpc_error(error, method))
         else:
             self.respond_raw(msg_id, encoded)
 
-    def _as_rpc_error(self, error: BaseException, method: str, params: Any) -> JsonRpcException:
+    def _as_rpc_error(self, error: BaseException, method: str) -> JsonRpcException:
         if isinstance(error, JsonRpcException):
             return error
         if isinstance(error, asyncio.CancelledError):
             return JsonRpcRequestCancelled()
-        # A feature relies on what the specification requires; what it stumbles over may be the client's fault.
-        complaint = shapes.complaint(method, params, error, self._converter)
-        if complaint is not None:
-            log.warning("Malformed params of %s: %s", method, complaint)
-            return JsonRpcInvalidParams(f"Invalid params of {method}: {complaint}")
         log.error("%s failed", method, exc_info=error)
         return JsonRpcInternalError(f"{method} failed: {type(error).__name__}: {error}")
 
@@ -235,7 +238,7 @@ class GoalmapProtocol(LanguageServerProtocol):
             return
         try:
             handler = self._get_handler(method_name)
-            result = handler(shapes.checked(method_name, params))
+            result = handler(self._checked(method_name, params))
         except JsonRpcMethodNotFound:
             # The specification: "$/" may be ignored; and an error cannot answer a notification.
             log.info("Ignoring unknown notification %s", method_name)
@@ -274,7 +277,11 @@ class GoalmapProtocol(LanguageServerProtocol):
 
         def done(ended: asyncio.Future[Any]) -> None:
             self._background.discard(ended)
-            if not ended.cancelled() and (error := ended.exception()) is not None:
+            if ended.cancelled() or (error := ended.exception()) is None:
+                return
+            if isinstance(error, JsonRpcException):  # what a request would have been answered with
+                log.warning("%s: %s", name, error)
+            else:
                 log.error("%s failed", name, exc_info=error)
 
         task.add_done_callback(done)

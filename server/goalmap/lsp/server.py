@@ -117,15 +117,19 @@ class GoalmapServer(LanguageServer):
 
     # -- registering ------------------------------------------------------------------------------------------------
 
-    def request(self, method: str, capability: Capability | None = None) -> Callable[[H], H]:
+    def request(
+        self, method: str, capability: Capability | None = None, *, shape: shapes.Shape | None = None
+    ) -> Callable[[H], H]:
         """Register a handler of `method`, and what it adds to the server's capabilities.
 
+        It gets params of the method's shape only: that of `shapes.SHAPES`, or `shape` for a method that is not there.
         Raise JsonRpcException in it to answer with its code and message.
         """
 
         def register(handler: H) -> H:
             if method in self.protocol.fm.builtin_features or method in self.protocol.fm.features:
                 raise ValueError(f"{method} has a handler already")
+            self.protocol.shapes[method] = shapes.shape_of(method, shape)
             self.protocol.fm.features[method] = handler
             if capability is not None:
                 self.advertise(capability)
@@ -135,8 +139,10 @@ class GoalmapServer(LanguageServer):
 
     notification = request
 
-    def command(self, command_name: str) -> Callable[[C], C]:
+    def command(self, command_name: str, *, shape: shapes.Shape | None = None) -> Callable[[C], C]:
         """Register a handler of `workspace/executeCommand`: it takes the arguments as the list that came.
+
+        They are of the command's shape; see `request`.
 
         Repair: pygls converts each argument to the handler's annotation, and refuses a missing or a further one
         (https://github.com/openlawlibrary/pygls/pull/527).
@@ -145,6 +151,7 @@ class GoalmapServer(LanguageServer):
         def register(handler: C) -> C:
             if command_name in self.protocol.fm.commands:
                 raise ValueError(f"{command_name} has a handler already")
+            self.protocol.shapes[command_name] = shapes.shape_of(command_name, shape)
             self.protocol.fm.commands[command_name] = handler
             return handler
 
@@ -181,6 +188,11 @@ class GoalmapServer(LanguageServer):
     def client_capability(self, path: str) -> Any:
         """Return the client's capability at the dotted `path`, such as "textDocument.diagnostic"; None if absent."""
         return shapes.lookup(self.client, path)
+
+    def client_list(self, path: str) -> list[Any]:
+        """Return the list at the dotted `path` of the client's capabilities; an empty one where there is none."""
+        value = self.client_capability(path)
+        return value if isinstance(value, list) else []
 
     @property
     def client_capabilities(self) -> types.ClientCapabilities:

@@ -1,188 +1,205 @@
-"""What must be true of a message's params before a feature sees them.
+"""What must be true of a message's params before a feature sees them: one table, and one function that holds to it.
 
-Features take plain JSON and rely on the fields that the specification requires. The few that nearly every request has
-are checked here, in a microsecond; the rest by lsprotocol's types, once a feature has stumbled (`complaint`).
+Features take plain JSON and rely on what `SHAPES` says of it: on no other member, and on no other type. A method or a
+command that has no shape cannot be registered.
+
+A shape is one of
+
+* a type (`str`, `int`, `bool`, `dict`, `list`): a value of exactly that type, so that true is no integer;
+* `NATURAL`: an integer that is not negative;
+* `ID`: an integer or a string;
+* `ANY`: whatever comes;
+* a tuple of strings: one of these;
+* `[shape]`: an array, each of whose items is of that shape;
+* `{"name": shape, "other?": shape}`: an object with these members; one whose name ends in "?" may be missing or null.
+  Members that are not named are of no interest.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
 from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from cattrs import Converter
-
 Params = dict[str, Any]
-
-# Of every other request on a document, the URI alone is checked.
-_POSITION_METHODS = frozenset(
-    {
-        "textDocument/completion",
-        "textDocument/declaration",
-        "textDocument/definition",
-        "textDocument/documentHighlight",
-        "textDocument/hover",
-        "textDocument/implementation",
-        "textDocument/prepareRename",
-        "textDocument/references",
-        "textDocument/signatureHelp",
-        "textDocument/typeDefinition",
-    }
-)
-_RANGE_METHODS = frozenset({"textDocument/codeAction", "textDocument/inlayHint", "textDocument/rangeFormatting"})
-# What a feature raises when a field is missing or of another type; anything else is a fault of ours.
-STUMBLES = (KeyError, TypeError, AttributeError, IndexError, ValueError)
+Shape = Any
 
 
-def checked(method: str, params: Any) -> Params:
-    """Return `params`, {} where there are none; raise JsonRpcInvalidParams that names the field at fault."""
-    if params is None:
-        params = {}
-    if type(params) is not dict:
-        raise JsonRpcInvalidParams(f"Invalid params of {method}: an object is expected")
-    own_check = _CHECKS.get(method)
-    try:
-        if own_check is not None:
-            own_check(params)
-        elif method.startswith("textDocument/"):
-            _identifier(params)
-            if method in _POSITION_METHODS:
-                _position(params, "position")
-            elif method in _RANGE_METHODS:
-                _range(params)
-    except _Malformed as error:
-        raise JsonRpcInvalidParams(f"Invalid params of {method}: {error}") from None
-    return params
+class _Special:
+    """A shape that is no type."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
 
 
-class _Malformed(Exception):
-    """Says which field is not what it must be."""
+ANY: Final = _Special("anything")
+NATURAL: Final = _Special("an integer that is not negative")
+ID: Final = _Special("an integer or a string")
 
+_KIND_NAMES: Final[dict[type, str]] = {
+    str: "a string",
+    int: "an integer",
+    bool: "true or false",
+    dict: "an object",
+    list: "an array",
+}
 
-def _field(owner: Any, name: str, kind: type) -> Any:
-    value = owner.get(name) if type(owner) is dict else None
-    if type(value) is not kind:
-        raise _Malformed(f"{name!r} must be {_KIND_NAMES[kind]}")
-    return value
+_NOTHING: Final[Shape] = {}
+_DOCUMENT: Final[Shape] = {"textDocument": {"uri": str}}
+_POSITION: Final[Shape] = {"line": NATURAL, "character": NATURAL}
+_RANGE: Final[Shape] = {"start": _POSITION, "end": _POSITION}
+_PLACE: Final[Shape] = {**_DOCUMENT, "position": _POSITION}
+_FILES: Final[Shape] = {"files": [{"uri": str}]}
+_RENAMES: Final[Shape] = {"files": [{"oldUri": str, "newUri": str}]}
+_FOLDERS: Final[Shape] = [{"uri": str}]
+_NAMING: Final[Shape] = ("autogen", "referenced")
+_GOAL: Final[Shape] = [str]
+_SLOT_PLACE: Final[Shape] = {"goal": _GOAL, "slot": str, "index?": NATURAL}
+_COMPONENT: Final[Shape] = {**_SLOT_PLACE, "file": str, "description?": str, "others?": [_SLOT_PLACE]}
 
-
-_KIND_NAMES: dict[type, str] = {str: "a string", int: "an integer", dict: "an object", list: "an array"}
-
-
-def _identifier(params: Params) -> Params:
-    document: Params = _field(params, "textDocument", dict)
-    _field(document, "uri", str)
-    return document
-
-
-def _position(owner: Any, name: str) -> None:
-    position = _field(owner, name, dict)
-    if _field(position, "line", int) < 0 or _field(position, "character", int) < 0:
-        raise _Malformed(f"{name!r} must not be negative")
-
-
-def _range(owner: Any) -> None:
-    span = _field(owner, "range", dict)
-    _position(span, "start")
-    _position(span, "end")
-
-
-def _open(params: Params) -> None:
-    document = _identifier(params)
-    _field(document, "version", int)
-    _field(document, "text", str)
-
-
-def _change(params: Params) -> None:
+SHAPES: Final[dict[str, Shape]] = {
+    "initialize": {
+        "processId?": int,
+        "capabilities?": dict,
+        "rootUri?": str,
+        "workspaceFolders?": _FOLDERS,
+        "initializationOptions?": ANY,
+    },
+    "initialized": _NOTHING,
+    "shutdown": _NOTHING,
+    "$/setTrace": {"value": str},
+    "$/cancelRequest": {"id": ID},
+    "window/workDoneProgress/cancel": {"token": ID},
+    # -- documents
+    "textDocument/didOpen": {"textDocument": {"uri": str, "languageId?": str, "version": int, "text": str}},
     # All changes are checked before the first is applied: half of them would leave a text that nobody has.
-    _field(_identifier(params), "version", int)
-    for change in _field(params, "contentChanges", list):
-        _field(change, "text", str)
-        if change.get("range") is not None:
-            _range(change)
-
-
-def _save(params: Params) -> None:
-    _identifier(params)
-    if params.get("text") is not None:
-        _field(params, "text", str)
-
-
-def _rename(params: Params) -> None:
-    _identifier(params)
-    _position(params, "position")
-    _field(params, "newName", str)
-
-
-def _command(params: Params) -> None:
-    _field(params, "command", str)
-    if params.get("arguments") is not None:
-        _field(params, "arguments", list)
-
-
-def _initialize(params: Params) -> None:
-    if params.get("capabilities") is not None:
-        _field(params, "capabilities", dict)
-    # Clients that know no process leave it out or send null.
-    if params.get("processId") is not None:
-        _field(params, "processId", int)
-
-
-def _message_id(value: Any) -> bool:
-    return type(value) in (int, str)
-
-
-def _id(params: Params) -> None:
-    if not _message_id(params.get("id")):
-        raise _Malformed("'id' must be an integer or a string")
-
-
-def _token(params: Params) -> None:
-    if not _message_id(params.get("token")):
-        raise _Malformed("'token' must be an integer or a string")
-
-
-_CHECKS: dict[str, Callable[[Params], None]] = {
-    "initialize": _initialize,
-    "$/cancelRequest": _id,
-    "$/setTrace": lambda params: _field(params, "value", str),
-    "window/workDoneProgress/cancel": _token,
-    "workspace/executeCommand": _command,
-    "textDocument/didOpen": _open,
-    "textDocument/didChange": _change,
-    "textDocument/didSave": _save,
-    "textDocument/rename": _rename,
+    "textDocument/didChange": {
+        "textDocument": {"uri": str, "version": int},
+        "contentChanges": [{"range?": _RANGE, "text": str}],
+    },
+    "textDocument/didClose": _DOCUMENT,
+    "textDocument/didSave": {**_DOCUMENT, "text?": str},
+    # -- features
+    "textDocument/codeAction": {
+        **_DOCUMENT,
+        "range": _RANGE,
+        "context": {"diagnostics?": [dict], "only?": [str]},
+    },
+    "textDocument/codeLens": _DOCUMENT,
+    "codeLens/resolve": {"data?": {"uri": str, "path?": str, "number?": NATURAL, "name?": str}},
+    "textDocument/completion": _PLACE,
+    "completionItem/resolve": {"detail?": str, "data?": {"uri": str, "path": str}},
+    "textDocument/definition": _PLACE,
+    "textDocument/diagnostic": {**_DOCUMENT, "previousResultId?": str},
+    "textDocument/documentHighlight": _PLACE,
+    "textDocument/documentLink": _DOCUMENT,
+    "textDocument/documentSymbol": _DOCUMENT,
+    "textDocument/foldingRange": _DOCUMENT,
+    "textDocument/hover": _PLACE,
+    "textDocument/inlayHint": {**_DOCUMENT, "range": _RANGE},
+    "textDocument/prepareRename": _PLACE,
+    "textDocument/references": {**_PLACE, "context?": {"includeDeclaration?": bool}},
+    "textDocument/rename": {**_PLACE, "newName": str},
+    "textDocument/selectionRange": {**_DOCUMENT, "positions": [_POSITION]},
+    # -- the workspace
+    "workspace/didChangeConfiguration": {"settings?": ANY},
+    "workspace/didChangeWatchedFiles": {"changes": [{"uri": str}]},
+    "workspace/didChangeWorkspaceFolders": {"event": {"added?": _FOLDERS, "removed?": _FOLDERS}},
+    "workspace/didCreateFiles": _FILES,
+    "workspace/didDeleteFiles": _FILES,
+    "workspace/didRenameFiles": _RENAMES,
+    "workspace/willRenameFiles": _RENAMES,
+    "workspace/executeCommand": {"command": str, "arguments?": list},
+    "workspace/symbol": {"query?": str},
+    "workspace/textDocumentContent": {"uri": str},
+    # -- our own
+    "command/resolve": {"command": str, "arguments?": list, "formAnswers?": [{"id": str, "value?": ANY}]},
+    "goalmap/goalAt": _PLACE,
+    "goalmap/prompt": {"uri": str, "goal": _GOAL},
+    "goalmap/setApiKey": {"key?": str, "origin?": str},
+    # -- the arguments of commands
+    "goalmap.cancelGeneration": [{"job?": str}],
+    "goalmap.createEmpty": [{"uri": str, "path": str}],
+    "goalmap.discardGeneration": [{"uri": str, "tx": str}],
+    "goalmap.finishGeneration": [{"uri": str, "tx": str}],
+    "goalmap.reviewGeneration": [{"uri": str, "tx": str}],
+    "goalmap.generateAll": [
+        {
+            "uri": str,
+            "goal?": _GOAL,
+            "components?": [_COMPONENT],
+            "naming?": _NAMING,
+            "description?": str,
+            "guess?": bool,
+            "leftOut?": NATURAL,
+        }
+    ],
+    "goalmap.generateComponent": [{"uri": str, **_COMPONENT, "naming?": _NAMING}],
+    "goalmap.undo": [{"uri": str, "job?": str}],
 }
 
 
-def complaint(method: str, params: Any, error: BaseException, converter: Converter) -> str | None:
-    """Return what lsprotocol finds wrong with `params`, None where `error` cannot be the client's fault.
+def shape_of(name: str, given: Shape | None = None) -> Shape:
+    """Return the shape that a method or a command is to be registered with; raise ValueError where it has none."""
+    shape = SHAPES.get(name) if given is None else given
+    if shape is None:
+        raise ValueError(f"{name} has no shape: what its params must be is to be said in goalmap.lsp.shapes")
+    return shape
 
-    Slow, and only for a feature that raised `error`.
+
+def check(name: str, value: Any, shape: Shape) -> None:
+    """Raise JsonRpcInvalidParams if `value`, which came for the method or command `name`, is not of `shape`.
+
+    The message names the first member that is at fault and what it must be. It quotes nothing that was sent.
     """
-    if not isinstance(error, STUMBLES):
-        return None
-    from lsprotocol import types
+    fault = _fault(value, shape)
+    if fault is not None:
+        path, expected = fault
+        what = f"{path.removeprefix('.')!r} must be {expected}" if path else f"{expected} is expected"
+        raise JsonRpcInvalidParams(f"Invalid params of {name}: {what}")
 
-    message_type = types.METHOD_TO_TYPES.get(method, (None,))[0]
-    if message_type is None:
-        return None
-    from cattrs import transform_error
 
-    try:
-        converter.structure({"jsonrpc": "2.0", "id": 0, "method": method, "params": params}, message_type)
-    except Exception as found:  # noqa: BLE001  cattrs and lsprotocol's hooks raise many kinds; all mean the same
-        return "; ".join(transform_error(found, path="params"))
-    return None
+def _fault(value: Any, shape: Shape) -> tuple[str, str] | None:
+    """Return which part of `value` is at fault, as a path such as ".positions[0].line", and what it must be."""
+    kind = type(shape)
+    if kind is type:
+        return None if type(value) is shape else ("", _KIND_NAMES[shape])
+    if kind is dict:
+        if type(value) is not dict:
+            return "", _KIND_NAMES[dict]
+        for name, inner in shape.items():
+            if name[-1] == "?":
+                name = name[:-1]  # noqa: PLW2901
+                member = value.get(name)
+                if member is None:
+                    continue
+            else:
+                member = value.get(name)
+            if (fault := _fault(member, inner)) is not None:
+                return f".{name}{fault[0]}", fault[1]
+        return None
+    if kind is list:
+        if type(value) is not list:
+            return "", _KIND_NAMES[list]
+        for number, item in enumerate(value):
+            if (fault := _fault(item, shape[0])) is not None:
+                return f"[{number}]{fault[0]}", fault[1]
+        return None
+    if kind is tuple:
+        return None if type(value) is str and value in shape else ("", " or ".join(map(repr, shape)))
+    return None if _is_special(value, shape) else ("", shape.name)
+
+
+def _is_special(value: Any, shape: _Special) -> bool:
+    if shape is NATURAL:
+        return type(value) is int and value >= 0
+    return shape is ANY or type(value) in (int, str)
 
 
 def message_id(message: Any) -> int | str | None:
     """Return the message's id; None where it has none that JSON-RPC allows."""
     value = message.get("id") if isinstance(message, dict) else None
-    return value if _message_id(value) else None
+    return value if type(value) in (int, str) else None
 
 
 def cancelled_id(message: Any) -> int | str | None:

@@ -7,17 +7,19 @@ the buffer away finds the record again, as an interrupted generation that can be
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from goalmap.core.text import visible
 from goalmap.files.errors import CommitError
-from goalmap.lsp.buffers import find_in_buffer, set_in_buffer
+from goalmap.files.report import MapChange
+from goalmap.lsp.buffers import find_at, set_in_buffer
 from goalmap.lsp.session import OpenLibrary, Session
+from goalmap.lsp.telling import teller
 
 if TYPE_CHECKING:
+    from goalmap.files.report import Pending, Place
     from goalmap.lsp.features.diagnostics import Publisher
     from goalmap.workflows import GenerateRequest, Outcome, Waiting
 
@@ -30,9 +32,18 @@ class _Entry:
     """A component that waits. While `is_placing`, its reference is on the way into the buffer."""
 
     library: OpenLibrary
+    job: str
     outcome: Outcome
     waiting: Waiting
+    places: tuple[Place, ...]
     is_placing: bool = True
+
+    @property
+    def is_in_buffer(self) -> bool:
+        """Whether a buffer that may yet be saved names the component."""
+        file = self.outcome.file or ""
+        is_open = self.library.document is not None
+        return is_open and any(find_at(self.library.goal_map, place, file) is not None for place in self.places)
 
 
 class Unsaved:
@@ -51,22 +62,22 @@ class Unsaved:
         return [entry for entry in self._entries if entry.library is library]
 
     # -- into the buffer ----------------------------------------------------------------------------------------------
-    async def place(self, library: OpenLibrary, request: GenerateRequest, outcome: Outcome) -> Outcome:
+    async def place(self, library: OpenLibrary, job: str, request: GenerateRequest, outcome: Outcome) -> Outcome:
         """Put the reference of an outcome that is pending-save into the editor's buffer; return what became of it."""
         assert outcome.waiting is not None  # noqa: S101 - what pending-save means
         assert outcome.file is not None  # noqa: S101 - as above
         self._session.look(library)  # the component is there: the reference to it must not be marked, not for a moment
         # Before the edit: its user may save sooner than the editor tells of the change.
-        entry = _Entry(library, outcome, outcome.waiting)
+        entry = _Entry(library, job, outcome, outcome.waiting, request.places)
         self._entries.append(entry)
-        reference = find_in_buffer(library, request.goal, request.slot, request.index, request.file)
-        done = reference is not None and await set_in_buffer(self._session, library, reference, outcome.file)
+        changes = [MapChange(place, request.file, outcome.file) for place in request.places]
+        done = await set_in_buffer(self._session, library, changes)
         settled = await self._settle(entry)
         if settled is not None:
             return settled
         if not done and library.document is None and entry in self._entries:
             self._entries.remove(entry)
-            return await _finish_on_disk(outcome)
+            return await self._finish_on_disk(library, outcome)
         entry.is_placing = False
         self._let_go_soon(library)
         if done:
@@ -100,7 +111,7 @@ class Unsaved:
         async with self._settling:
             if entry not in self._entries:
                 return None
-            outcome = await entry.waiting.settle()
+            outcome = await entry.waiting.settle(is_in_buffer=entry.is_in_buffer)
             if outcome is not None:
                 self._entries.remove(entry)
             return outcome
@@ -132,49 +143,65 @@ class Unsaved:
         self._tell(library)
 
     # -- taken back ---------------------------------------------------------------------------------------------------
-    async def take_back(self, library: OpenLibrary, tx: str | None) -> bool | None:
-        """Undo `tx`, or the last one, if it waits: take the edit out of the buffer, and discard the record.
+    async def take_back(self, library: OpenLibrary, job: str | None) -> bool | None:
+        """Undo what waits of `job`, or the last that waits: its edit leaves the buffer, and then its component goes.
 
-        Return whether that could be done; None where nothing such waits.
+        Return whether all of that could be done; None where nothing such waits.
         """
-        entry = next((one for one in reversed(self._of(library)) if tx is None or one.outcome.tx == tx), None)
-        if entry is None:
-            return None
+        entries = [one for one in reversed(self._of(library)) if job is None or one.job == job]
+        if job is None:
+            entries = [one for one in entries if one.job == entries[0].job]
+        done = True
+        for entry in entries:
+            self._entries.remove(entry)
+            await asyncio.to_thread(entry.waiting.close)
+            done &= await self.discard(library, entry.outcome.tx or "")
+        self._tell(library)
+        return done if entries else None
+
+    async def discard(self, library: OpenLibrary, tx: str) -> bool:
+        """Give up the interrupted generation `tx`; return whether that could be done. What was done is told.
+
+        First the reference in the buffer becomes the old one again: saved as it is, it would name what is removed (I2).
+        """
         from goalmap.files import recovery
 
-        self._entries.remove(entry)
-        await asyncio.to_thread(entry.waiting.close)
         waits = await asyncio.to_thread(recovery.pending, library.root)
-        record = next((one for one in waits if one.tx == entry.outcome.tx), None)
-        if record is not None:
-            place = record.goal, record.slot, record.index
-            reference = find_in_buffer(library, *place, entry.outcome.file or "")
-            if reference is not None:
-                await set_in_buffer(self._session, library, reference, record.file)
+        record = next((one for one in waits if one.tx == tx), None)
+        if record is not None and not await self._put_back(library, record):
+            what, old = visible(record.new_file), visible(record.file)
+            self._say(_WARNING, f"Nothing was discarded: the editor did not take the edit. Write {old} for {what}.")
+            return False
         try:
-            report = await asyncio.to_thread(recovery.discard, library.root, entry.outcome.tx or "")
+            await asyncio.to_thread(recovery.discard, library.root, tx, tell=teller(self._session, library))
         except CommitError as error:
             self._say(_WARNING, str(error))
             return False
-        kept = f" Its text is kept in {report.parked[0].path}." if report.parked else ""
-        self._say(_INFO, f"Undone.{kept}")
-        self._tell(library)
         return True
+
+    async def _put_back(self, library: OpenLibrary, record: Pending) -> bool:
+        """Have the buffer name the old references again wherever it names the component; return whether it does."""
+        changes = [
+            MapChange(place, record.new_file, record.file)
+            for place in record.places
+            if record.new_file != record.file and find_at(library.goal_map, place, record.new_file) is not None
+        ]
+        return library.document is None or not changes or await set_in_buffer(self._session, library, changes)
 
     def _tell(self, library: OpenLibrary) -> None:
         self._session.look(library)
         self._session.touch(library)
         self._publisher.publish_changed()
 
+    async def _finish_on_disk(self, library: OpenLibrary, outcome: Outcome) -> Outcome:
+        """Commit on disk after all: the map was closed before it could take the edit."""
+        from goalmap.files import recovery
 
-async def _finish_on_disk(outcome: Outcome) -> Outcome:
-    """Commit on disk after all: the map was closed before it could take the edit."""
-    from goalmap.files import recovery
-
-    assert outcome.waiting is not None  # noqa: S101 - what pending-save means
-    await asyncio.to_thread(outcome.waiting.close)
-    try:
-        await asyncio.to_thread(recovery.finish, os.path.dirname(outcome.map_path), outcome.tx or "")
-    except CommitError as error:
-        return replace(outcome, kind="failed", message=str(error), waiting=None)
-    return replace(outcome, kind="committed", message=f"Committed {visible(outcome.file or '')}.", waiting=None)
+        assert outcome.waiting is not None  # noqa: S101 - what pending-save means
+        await asyncio.to_thread(outcome.waiting.close)
+        try:
+            tell = teller(self._session, library, own_tx=outcome.tx or "")
+            await asyncio.to_thread(recovery.finish, library.root, outcome.tx or "", tell=tell)
+        except CommitError as error:
+            return replace(outcome, kind="failed", message=str(error), waiting=None)
+        return replace(outcome, kind="committed", message=f"Committed {visible(outcome.file or '')}.", waiting=None)

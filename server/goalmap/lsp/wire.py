@@ -21,10 +21,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CONTENT_LENGTH = re.compile(rb"(?:^|\r\n)content-length[ \t]*:[ \t]*([0-9]{1,10})[ \t]*(?:\r\n|$)", re.IGNORECASE)
-HEADER_END = b"\r\n\r\n"
+# A length at the end of a line, whatever stands before it: a message may follow stray bytes directly. What ends in
+# "-Content-Length" is another field.
+CONTENT_LENGTH = re.compile(rb"(?<!-)content-length[ \t]*:(.*)$", re.IGNORECASE | re.DOTALL)
+LENGTH = re.compile(rb"[ \t]*0{0,20}([0-9]{1,10})[ \t]*")
+FIELD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*:")
 # A header this long is not a header: somebody writes text into our stdin.
 MAX_HEADER_BYTES = 8 * 1024
+# Of a line that is too long, the end may be the beginning of a header.
+_KEPT_BYTES = 64
+_UNUSABLE = -1
 MAX_BODY_BYTES = 256 * 1024 * 1024
 PIPE_BYTES = 1024 * 1024  # the most that Linux allows everybody
 
@@ -43,11 +49,20 @@ class Sink(Protocol):
 
 
 class Framer:
-    """Cut a byte stream into message bodies."""
+    """Cut a byte stream into message bodies.
+
+    A header's lines may end with a line feed alone. A header is of no use that is longer than MAX_HEADER_BYTES, or that
+    says no length, one that is no number or above MAX_BODY_BYTES, or two different ones. After that, and after stray
+    bytes, everything is passed over up to the next line that says a length.
+    """
 
     def __init__(self) -> None:
         self._buffer = bytearray()
+        self._looked_bytes = 0  # how much of the buffer holds no line end
         self._body_bytes: int | None = None  # of the message whose header has been read
+        self._header_bytes = 0  # of the header's lines so far
+        self._lengths: set[int] = set()  # that they say
+        self._is_lost = False  # whether what is read is of no use, which has been told
 
     @property
     def is_amid(self) -> bool:
@@ -55,38 +70,63 @@ class Framer:
         return self._body_bytes is not None
 
     def feed(self, data: bytes) -> list[bytes | None]:
-        """Return the bodies that `data` completes; None stands for a header that says no usable length."""
+        """Return the bodies that `data` completes; None stands for all that is passed over until the next of them."""
         self._buffer += data
         bodies: list[bytes | None] = []
-        while True:
-            if self._body_bytes is None and not self._read_header(bodies):
-                return bodies
-            if self._body_bytes is None:
-                continue
-            if len(self._buffer) < self._body_bytes:
-                return bodies
+        while self._body_bytes is not None or self._read_header(bodies):
+            if self._body_bytes is None or len(self._buffer) < self._body_bytes:
+                break
             with memoryview(self._buffer) as view:
                 bodies.append(bytes(view[: self._body_bytes]))
             del self._buffer[: self._body_bytes]
             self._body_bytes = None
+        return bodies
 
     def _read_header(self, bodies: list[bytes | None]) -> bool:
-        """Take one header off the buffer; False when it is not complete yet."""
-        end = self._buffer.find(HEADER_END)
-        if end < 0:
-            if len(self._buffer) > MAX_HEADER_BYTES:
-                # Keep what could be the beginning of the next header's end.
-                del self._buffer[: -len(HEADER_END)]
-                bodies.append(None)
-            return False
-        found = CONTENT_LENGTH.search(self._buffer, 0, end)
-        length = int(found[1]) if found else None
-        del self._buffer[: end + len(HEADER_END)]
-        if length is None or length > MAX_BODY_BYTES:
+        """Take lines off the buffer until a header is complete that says how long the body is; False without one."""
+        while (end := self._buffer.find(b"\n", self._looked_bytes)) >= 0:
+            line = bytes(self._buffer[:end]).removesuffix(b"\r")
+            del self._buffer[: end + 1]
+            self._looked_bytes = 0
+            if self._take_line(line, bodies):
+                return True
+        if len(self._buffer) > MAX_HEADER_BYTES:
+            del self._buffer[:-_KEPT_BYTES]
+            self._lose(bodies)
+        self._looked_bytes = len(self._buffer)
+        return False
+
+    def _take_line(self, line: bytes, bodies: list[bytes | None]) -> bool:
+        """Take one line of a header; True if it is the empty one that ends a header of use."""
+        if not line:
+            lengths = tuple(self._lengths)
+            if len(lengths) != 1 or not 0 <= lengths[0] <= MAX_BODY_BYTES:
+                self._lose(bodies)
+                return False
+            self._begin_header()
+            self._is_lost = False
+            self._body_bytes = lengths[0]
+            return True
+        found = CONTENT_LENGTH.search(line)
+        is_stray = found.start() > 0 if found else not FIELD.match(line)
+        if is_stray or self._header_bytes + len(line) > MAX_HEADER_BYTES:
+            self._lose(bodies)
+        self._header_bytes += len(line)
+        if found:
+            length = LENGTH.fullmatch(found[1])
+            self._lengths.add(int(length[1]) if length else _UNUSABLE)
+        return False
+
+    def _lose(self, bodies: list[bytes | None]) -> None:
+        """Pass over what was read since the last body, and tell it once."""
+        self._begin_header()
+        if not self._is_lost:
+            self._is_lost = True
             bodies.append(None)
-        else:
-            self._body_bytes = length
-        return True
+
+    def _begin_header(self) -> None:
+        self._header_bytes = 0
+        self._lengths.clear()
 
 
 class Output(Protocol):

@@ -13,7 +13,7 @@ Json = dict[str, Any]
 
 def can_rename_files(session: Session) -> bool:
     """Whether the client renames files as a part of an edit."""
-    kinds = session.server.client_capability("workspace.workspaceEdit.resourceOperations")
+    kinds = session.server.client_list("workspace.workspaceEdit.resourceOperations")
     return _takes_versions(session) and isinstance(kinds, list) and "rename" in kinds
 
 

@@ -20,6 +20,7 @@ Naming: TypeAlias = Literal["autogen", "referenced"]
 Trace: TypeAlias = Literal["off", "messages", "verbose"]
 
 PREFIX: Final = "goalmap"
+_NOWHERE: Final = "no address"  # is no origin, so that a key of it is sent nowhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,14 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A key of an editor's secret store, and the one origin that it may be sent to: none before that is known."""
+
+    key: str = field(repr=False)
+    origin: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings. `severities` has an entry for every code."""
 
@@ -64,11 +73,11 @@ class Settings:
     severities: Mapping[str, Severity] = field(default_factory=lambda: MappingProxyType(SEVERITIES))
     trace: Trace = "off"
 
-    def model_settings(self, environ: Mapping[str, str], *, stored_key: str | None = None) -> ModelSettings:
+    def model_settings(self, environ: Mapping[str, str], *, stored_key: StoredKey | None = None) -> ModelSettings:
         """Return which model to ask: these settings before `environ`, a key from `environ` or an editor's secret store.
 
-        `stored_key` comes before the environment's, and belongs to the address that results; the environment's belongs
-        to the environment's address, and is sent to no other origin that a setting names.
+        `stored_key` comes before the environment's where the address that results is of its origin. The environment's
+        belongs to the environment's address, and is sent to no other origin that a setting names.
         """
         from goalmap.generation.model import from_environment
 
@@ -80,7 +89,12 @@ class Settings:
             timeout_s=self.model.timeout_s,
             max_output_tokens=self.model.max_output_tokens,
         )
-        return replace(found, api_key=stored_key, key_origin=None) if stored_key else found
+        if stored_key is None:
+            return found
+        stored = replace(found, api_key=stored_key.key, key_origin=stored_key.origin or _NOWHERE)
+        # A key that belongs elsewhere is worth a mention where the endpoint asks for one, and no reason to ask one.
+        has_other = found.api_key is not None or found.base_url is None
+        return stored if stored.sends_key or not has_other else found
 
 
 DEFAULTS: Final = Settings()
@@ -120,4 +134,14 @@ def _flat(values: Any) -> dict[str, Any]:
     return found
 
 
-__all__ = ["DEFAULTS", "Generation", "Model", "Prompt", "ReadSettings", "Settings", "Trace", "read_settings"]
+__all__ = [
+    "DEFAULTS",
+    "Generation",
+    "Model",
+    "Prompt",
+    "ReadSettings",
+    "Settings",
+    "StoredKey",
+    "Trace",
+    "read_settings",
+]

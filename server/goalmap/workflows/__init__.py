@@ -7,9 +7,9 @@ thread of its own, never on the event loop. Nothing here raises what a user can 
 """
 
 from goalmap.files.request import GenerateRequest
-from goalmap.workflows.afterwards import Recovered, Undone, describe_recovery, pending, recover, undo
-from goalmap.workflows.brief import make_brief, missing_references, planned_file
-from goalmap.workflows.generate import Waiting, generate, generate_all, to_its_end
+from goalmap.workflows.afterwards import Recovered, Undone, describe, pending, recover, undo
+from goalmap.workflows.brief import make_brief, missing_references, planned_file, shared_references
+from goalmap.workflows.generate import Verdict, Waiting, generate, generate_all, to_its_end
 from goalmap.workflows.outcome import Kind, Neighbours, Outcome, Reporter, Summary
 
 __all__ = [
@@ -21,8 +21,9 @@ __all__ = [
     "Reporter",
     "Summary",
     "Undone",
+    "Verdict",
     "Waiting",
-    "describe_recovery",
+    "describe",
     "generate",
     "generate_all",
     "make_brief",
@@ -30,6 +31,7 @@ __all__ = [
     "pending",
     "planned_file",
     "recover",
+    "shared_references",
     "to_its_end",
     "undo",
 ]

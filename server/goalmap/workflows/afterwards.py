@@ -9,54 +9,68 @@ from typing import TYPE_CHECKING
 from goalmap.core.text import visible
 from goalmap.files import errors, recovery
 from goalmap.files import undo as undoing
+from goalmap.files.report import Report
 from goalmap.workflows.outcome import CONFLICT, NOT_COMMITTED, path_in_library
 
 if TYPE_CHECKING:
-    from goalmap.files.recovery import Pending, RecoveryReport
+    from goalmap.files.report import Pending, Tell
 
 
 @dataclass(frozen=True)
 class Undone:
-    """Whether a commit was undone. `result` says which files it was about."""
+    """Whether something was undone. `results` say which commits."""
 
     message: str
     exit_code: int
-    result: undoing.UndoResult | None = None
+    results: tuple[undoing.UndoResult, ...] = ()
 
 
-def undo(root: str, tx: str | None = None) -> Undone:
-    """Undo the commit `tx` of the library at `root`, or its last one. Works on the disk: call it in a thread."""
+def undo(root: str, *, tell: Tell, tx: str | None = None, job: str | None = None) -> Undone:
+    """Undo the commit `tx`, those of `job`, or the newest one of the library at `root` with all of its job.
+
+    Works on the disk: call it in a thread. `tell` hears of everything else that was done on the way.
+    """
     try:
-        result = undoing.undo(root, tx)
+        done = undoing.undo(root, tell=tell, tx=tx, job=job)
     except errors.CommitError as error:
         return Undone(str(error), error.exit_code)
-    path = path_in_library(result.component_path, result.map_path)
-    back = "" if result.file == result.restored_file else f"; goal_map.json names {visible(result.restored_file)} again"
-    return Undone(f"Removed {path}{back}.", 0, result)
+    if len(done.undone) == 1:
+        result = done.undone[0]
+        path = path_in_library(result.component_path, result.map_path)
+        renamed = result.file != result.restored_file
+        back = f"; goal_map.json names {visible(result.restored_file)} again" if renamed else ""
+        message = f"Removed {path}{back}."
+    else:
+        message = f"Removed {len(done.undone)} components that were generated together."
+    return Undone(" ".join([message, *done.kept]), 1 if done.kept else 0, done.undone)
 
 
 @dataclass(frozen=True)
 class Recovered:
-    """What recovery did, as messages, and the command line's exit code. `report` is None where it could not work."""
+    """How a recovery ended: the command line's exit code, and why it could not work, if so."""
 
-    messages: tuple[str, ...]
     exit_code: int
-    report: RecoveryReport | None = None
+    error: str = ""
 
 
-def recover(root: str, *, finish_buffered: bool = False) -> Recovered:
-    """Finish what earlier runs left in the library at `root`. Works on the disk: call it in a thread.
+def recover(root: str, *, tell: Tell, finish_buffered: bool = False) -> Recovered:
+    """Finish what earlier runs left in the library at `root`; `tell` hears what was done.
 
-    `finish_buffered` also commits what an editor's unsaved map was to take.
+    Works on the disk: call it in a thread. `finish_buffered` also commits what an editor's unsaved map was to take.
     """
+    total = Report()
+
+    def hear(report: Report) -> None:
+        total.add(report)
+        tell(report)
+
     try:
-        report = recovery.recover(root, finish_buffered=finish_buffered)
+        recovery.recover(root, tell=hear, finish_buffered=finish_buffered)
     except errors.CommitError as error:
-        return Recovered((str(error),), error.exit_code)
-    conflicts = [parked for parked in report.parked if not parked.path.endswith(".partial.txt")]
-    waits = any(not pending.has_owner for pending in report.pending)
-    code = NOT_COMMITTED if waits else CONFLICT if conflicts else 0
-    return Recovered(tuple(describe_recovery(report)), code, report)
+        return Recovered(error.exit_code, str(error))
+    conflicts = [parked for parked in total.parked if parked.is_whole]
+    waits = any(not pending.has_owner for pending in total.pending)
+    return Recovered(NOT_COMMITTED if waits else CONFLICT if conflicts else 0)
 
 
 def pending(root: str) -> list[Pending]:
@@ -64,8 +78,8 @@ def pending(root: str) -> list[Pending]:
     return recovery.pending(root)
 
 
-def describe_recovery(report: RecoveryReport) -> Iterator[str]:
-    """Yield a sentence for everything that recovery did, or could not do."""
+def describe(report: Report, *, waiting: bool = False) -> Iterator[str]:
+    """Yield a sentence for everything that was done, and with `waiting` for everything that could not be done yet."""
     for committed in report.finished:
         path = path_in_library(committed.component_path, committed.map_path)
         yield f"Finished an interrupted generation: {path} is committed."
@@ -73,12 +87,12 @@ def describe_recovery(report: RecoveryReport) -> Iterator[str]:
         yield f"Finished an interrupted undo at {visible(place)}."
     for parked in report.parked:
         place = f"{visible('/'.join(parked.goal))}, {visible(parked.slot)}"
-        yield f"The text for {place} is kept in {visible(parked.path)}: {visible(parked.reason)}."
-    for waiting in report.pending:
-        what = visible(waiting.component or waiting.tx)
-        if waiting.has_owner:
+        yield f"The text for {place} is kept in {visible(parked.paths)}: {visible(parked.reason)}."
+    for pending_one in report.pending if waiting else ():
+        what = visible(pending_one.component or pending_one.tx)
+        if pending_one.has_owner:
             yield f"{what} is being generated right now, by another process."
         else:
-            yield f"{what} waits: {visible(waiting.reason)}."
+            yield f"{what} waits: {visible(pending_one.reason)}."
     for warning in report.warnings:
         yield visible(warning)

@@ -9,6 +9,7 @@ from goalmap.core.goal_map import Goal, Reference
 from goalmap.core.library import Library
 from goalmap.core.naming import TEMPLATE_SLOT, autogen_file, component_type, unsafe_reason, unsafe_slot_reason
 from goalmap.files.commit import name_taker
+from goalmap.files.report import Place
 from goalmap.files.request import GenerateRequest
 from goalmap.generation.prompt import Brief
 from goalmap.workflows.outcome import Neighbours
@@ -30,6 +31,18 @@ def missing_references(goals: Sequence[Goal], library: Library) -> list[Referenc
         if not library.has(slot.name, reference.file)
         and library.other_spelling(slot.name, reference.file) is None
         and (not reference.file or unsafe_reason(reference.file) is None)
+    ]
+
+
+def shared_references(references: Sequence[Reference], library: Library) -> list[tuple[Reference, tuple[Place, ...]]]:
+    """Return each missing component of `references` once, by its first reference, with the places of the others."""
+    groups: dict[object, list[Reference]] = {}
+    for reference in references:
+        path = library.path(reference.slot, reference.file) if reference.file else None
+        groups.setdefault(path or reference, []).append(reference)
+    return [
+        (first, tuple(Place(other.goal, other.slot, other.index) for other in others))
+        for first, *others in groups.values()
     ]
 
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeAlias, TypeVar
 
 from goalmap.core.text import visible
 from goalmap.files import errors, transaction
 from goalmap.files.request import GenerateRequest
 from goalmap.generation.failures import ModelError
 from goalmap.generation.prompt import validate_description
-from goalmap.workflows.afterwards import describe_recovery
 from goalmap.workflows.brief import make_brief
 from goalmap.workflows.outcome import (
     FAILED,
@@ -29,13 +29,17 @@ from goalmap.workflows.outcome import (
 )
 
 if TYPE_CHECKING:
-    from goalmap.files.commit import Committed
+    from goalmap.files.report import Committed, Tell
     from goalmap.files.transaction import Generation
     from goalmap.generation.local import LocalModel
     from goalmap.generation.model import ModelSettings
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+# What its user says of a text: "later" leaves it in the journal, where it is offered again.
+Verdict: TypeAlias = Literal["keep", "discard", "later"]
+
+log = logging.getLogger(__name__)
 
 # Text that came before one of these was on its way to be a component, and is kept. Before the others it was none.
 _CUT_SHORT: Final = frozenset({"connection", "tls", "timeout", "closed", "server-error", "rate-limited", "garbage"})
@@ -55,6 +59,9 @@ _HOPELESS: Final = frozenset(
 )
 
 
+_NOT_PAID_AGAIN: Final = "This was generated before; no model was asked again."
+
+
 async def _on_disk() -> bool:
     return False
 
@@ -66,16 +73,24 @@ async def generate(
     local: LocalModel | None,
     reporter: Reporter,
     neighbours: Neighbours,
+    tell: Tell,
     through_buffer: Callable[[], Awaitable[bool]] = _on_disk,
-    review: Callable[[str], Awaitable[bool]] | None = None,
+    review: Callable[[str], Awaitable[Verdict]] | None = None,
 ) -> Outcome:
     """Have a model write a missing component, and commit it.
+
+    `tell` hears, in a thread of the generation's own, what else is done in the library on the way, such as finishing
+    what others left, and which references of the map on disk have changed; see files/report.py.
 
     `through_buffer` is awaited just before the map is changed, to its end: where it says so, the component is published
     and the edit of the map is the caller's, who puts `Outcome.file` into the buffer and calls `Outcome.waiting.settle`
     after each save.
 
-    `review` is given the text before anything is committed, and says whether to; a text that is not taken is parked.
+    `review` is given the text once that is safe in the journal, and before anything is committed. A text that is
+    discarded is parked. One that is left for later, or whose review is cancelled or never answered, stays in the
+    journal: it is offered as an interrupted generation, and asking for it again brings it back without a payment.
+
+    A `reporter` that raises is told nothing more; the generation goes on.
 
     Cancelling the task before the text is whole closes the model's stream at once, and the outcome is "cancelled";
     after that the commit is carried through. CancelledError is not raised: the outcome says what became of it.
@@ -83,10 +98,12 @@ async def generate(
     reason = validate_description(request.description)
     if reason is not None:
         return Outcome("failed", f"Nothing was generated. {reason}", FAILED, request.map_path)
+    request = replace(request, reviewed=review is not None)
     worker = _Worker()
     outcome = None
     try:
-        outcome = await _Run(request, settings, local, reporter, neighbours, through_buffer, review, worker).run()
+        run = _Run(request, settings, local, _Safe(reporter), neighbours, tell, through_buffer, review, worker)
+        outcome = await run.run()
     finally:
         if outcome is None or outcome.waiting is None:
             worker.end()
@@ -138,29 +155,34 @@ class _Run:
     local: LocalModel | None
     reporter: Reporter
     neighbours: Neighbours
+    tell: Tell
     through_buffer: Callable[[], Awaitable[bool]]
-    review: Callable[[str], Awaitable[bool]] | None
+    review: Callable[[str], Awaitable[Verdict]] | None
     worker: _Worker
 
     async def run(self) -> Outcome:
-        """Begin, write, commit."""
+        """Begin, write, keep, review, commit."""
         try:
-            begun = await self.worker.do(transaction.begin, self.request)
+            begun = await self.worker.do(transaction.begin, self.request, tell=self.tell)
         except errors.CommitError as error:
             return _failure(self.request, error)
         if isinstance(begun, transaction.AlreadyDone):
-            done = _success(begun.result)
-            return replace(done, notes=("This was generated before; no model was asked again.", *done.notes))
-        notes = tuple(describe_recovery(begun.recovery))
-        written = await self.write(begun)
-        if isinstance(written, Outcome):
-            return replace(written, notes=(*notes, *written.notes))
-        text, warnings = written
-        if not await self.is_taken(text):
-            kept = await self.worker.do(begun.abandon)
-            return replace(_cancelled(self.request, kept), notes=notes)
-        outcome = await self.commit(begun, text)
-        return replace(outcome, notes=(*notes, *warnings, *outcome.notes))
+            return replace(_success(begun.result), notes=(_NOT_PAID_AGAIN,))
+        text = begun.text
+        notes: tuple[str, ...] = (_NOT_PAID_AGAIN,)
+        if text is None:
+            written = await self.write(begun)
+            if isinstance(written, Outcome):
+                return written
+            text, notes = written
+        try:
+            if begun.text is None:
+                await self.worker.do(begun.finish, text)  # first of all: from here on the text is safe
+            left = await self.reviewed(begun, text)
+            outcome = left or await self.commit(begun)
+        except errors.CommitError as error:
+            outcome = _failure(self.request, error, begun)
+        return replace(outcome, notes=(*notes, *outcome.notes))
 
     async def write(self, generation: Generation) -> Outcome | tuple[str, tuple[str, ...]]:
         """Return the model's text and what there is to say about it; or the outcome, where there is no text."""
@@ -185,7 +207,7 @@ class _Run:
             kept = await self.worker.do(generation.abandon)
             return _cancelled(self.request, kept)
         except ModelError as error:
-            kept = await self.worker.do(partial(generation.abandon, park_text=error.kind in _CUT_SHORT))
+            kept = await self.worker.do(partial(generation.abandon, **_parking(error)))
             message = f"{error}" + (f" What had been written is kept in {kept}." if kept else "")
             is_hopeless = error.kind in _HOPELESS
             return Outcome("failed", message, FAILED, self.request.map_path, is_hopeless=is_hopeless)
@@ -194,24 +216,36 @@ class _Run:
             raise
         return written.text, tuple(written.warnings)
 
-    async def is_taken(self, text: str) -> bool:
-        """Whether the user wants the text, as far as they want to be asked."""
-        try:
-            return self.review is None or await self.review(text)
-        except asyncio.CancelledError:
-            return False
+    async def reviewed(self, generation: Generation, text: str) -> Outcome | None:
+        """Ask its user about a text that awaits a review; return the outcome where nothing is to be committed now."""
+        if not generation.awaits_review:
+            return None
+        verdict = await self.verdict(text)
+        if verdict == "keep":
+            await self.worker.do(generation.approve)
+            return None
+        if verdict == "discard":
+            kept = await self.worker.do(partial(generation.abandon, reason="it was discarded"))
+            message = "Discarded; the library is as it was." + (f" The text is kept in {kept}." if kept else "")
+            return Outcome("cancelled", message, INTERRUPTED, self.request.map_path)
+        await self.worker.do(generation.close)
+        message = "Not committed: the text waits for your review. Ask for it again, or use the quick fix, to keep it."
+        return Outcome("cancelled", message, INTERRUPTED, self.request.map_path)
 
-    async def commit(self, generation: Generation, text: str) -> Outcome:
-        """Keep the text, and bring it into the library: from here on a cancel changes nothing."""
+    async def verdict(self, text: str) -> Verdict:
+        """Return what its user says. Whoever asks again without a review wants it kept."""
         try:
-            await self.worker.do(generation.finish, text)
-            # The component alone is no edit of the map: only a new name has to go through a buffer.
-            if self.request.naming == "autogen" and await to_its_end(self.through_buffer()):
-                file = await self.worker.do(generation.publish_component)
-                return self.pending_save(generation, file)
-            return _success(await self.worker.do(generation.commit))
-        except errors.CommitError as error:
-            return _failure(self.request, error, generation)
+            return "keep" if self.review is None else await self.review(text)
+        except asyncio.CancelledError:
+            return "later"
+
+    async def commit(self, generation: Generation) -> Outcome:
+        """Bring the text into the library: from here on a cancel changes nothing. Raises CommitError."""
+        # The component alone is no edit of the map: only a new name has to go through a buffer.
+        if self.request.naming == "autogen" and await to_its_end(self.through_buffer()):
+            file = await self.worker.do(generation.publish_component)
+            return self.pending_save(generation, file)
+        return _success(await self.worker.do(generation.commit))
 
     def pending_save(self, generation: Generation, file: str) -> Outcome:
         """Return the outcome of a component that is there while the map is still to be saved."""
@@ -236,13 +270,14 @@ class Waiting:
         self._request = request
         self._worker = worker
 
-    async def settle(self) -> Outcome | None:
+    async def settle(self, *, is_in_buffer: bool) -> Outcome | None:
         """Look at the map on disk: once it has the new reference, drop the record and return the outcome.
 
-        None as long as it has the old one. To be called after each save of the map, and not again after an outcome.
+        None as long as it has the old one, or has neither and the new one `is_in_buffer`. To be called after each save
+        of the map, and not again after an outcome.
         """
         try:
-            committed = await self._worker.do(self._generation.settle)
+            committed = await self._worker.do(partial(self._generation.settle, is_in_buffer=is_in_buffer))
         except errors.CommitError as error:
             self._worker.end()
             return _failure(self._request, error, self._generation)
@@ -270,7 +305,6 @@ def _success(committed: Committed) -> Outcome:
         component_path=committed.component_path,
         file=committed.file,
         tx=committed.tx,
-        notes=tuple(committed.warnings),
     )
 
 
@@ -292,6 +326,13 @@ def _cancelled(request: GenerateRequest, kept: str | None) -> Outcome:
     return Outcome("cancelled", message, INTERRUPTED, request.map_path)
 
 
+def _parking(error: ModelError) -> dict[str, Any]:
+    """Return how a text is to be abandoned that ended with `error`: what was paid for is kept, with the reason."""
+    if error.kind == "refused":
+        return {"label": "refused", "reason": f"it was refused: {error.message}"}
+    return {"park_text": error.kind in _CUT_SHORT, "reason": "the model's answer was cut short"}
+
+
 async def to_its_end(work: Awaitable[Result]) -> Result:
     """Return what `work` returns. It is not broken off; a cancel is forgotten."""
     task = asyncio.ensure_future(work)
@@ -301,6 +342,29 @@ async def to_its_end(work: Awaitable[Result]) -> Result:
         except asyncio.CancelledError:
             if task.cancelled():
                 raise
+
+
+class _Safe:
+    """A reporter that cannot fail a generation: one whose reader has gone away is told nothing more."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter: Reporter | None = reporter
+
+    def chunk(self, text: str) -> None:
+        """Pass it on."""
+        self._pass(lambda reporter: reporter.chunk(text))
+
+    def restarted(self) -> None:
+        """Pass it on."""
+        self._pass(lambda reporter: reporter.restarted())
+
+    def _pass(self, report: Callable[[Reporter], None]) -> None:
+        if self._reporter is not None:
+            try:
+                report(self._reporter)
+            except Exception:
+                log.exception("The progress of a generation cannot be shown any more")
+                self._reporter = None
 
 
 class _Worker:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
@@ -90,10 +91,11 @@ class Summary:
             "failed": "failed",
             "conflict": "in conflict",
         }
-        kinds = [*(outcome.kind for outcome in self.outcomes), *["skipped"] * self.skipped]
-        said = [f"{kinds.count(kind)} {word}" for kind, word in words.items() if kind in kinds]
-        noun = "component" if len(kinds) == 1 else "components"
-        return f"{len(kinds)} {noun}: {', '.join(said)}" if said else "Nothing is missing"
+        counts = Counter[str](outcome.kind for outcome in self.outcomes)
+        counts["skipped"] += self.skipped  # a client's number: it may be any
+        said = [f"{counts[kind]} {word}" for kind, word in words.items() if counts[kind]]
+        noun = "component" if counts.total() == 1 else "components"
+        return f"{counts.total()} {noun}: {', '.join(said)}" if said else "Nothing is missing"
 
     @property
     def reasons(self) -> tuple[str, ...]:

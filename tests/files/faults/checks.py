@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import filelock  # noqa: F401
 
 from goalmap.files import os_layer, platforms
-from goalmap.files.recovery import recover
+from support.told import recover
 
 from .scenes import (
     BY_HAND,

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from goalmap.files.recovery import recover
 from goalmap.files.request import GenerateRequest
-from goalmap.files.transaction import AlreadyDone, begin
+from goalmap.files.transaction import AlreadyDone
+from support.told import begin, recover
 
 from .scenes import STEADY, Place, Told, generate, reference
 

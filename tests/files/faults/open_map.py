@@ -86,7 +86,9 @@ class OpenMap:
 
     def _save(self) -> None:
         new = self.text.encode()
-        if self.crowd.save_by_rename(self.base, new, f"editor{self.number}.tmp"):
+        is_saved = self.crowd.save_by_rename(self.base, new, f"editor{self.number}.tmp")
+        self.crowd.log(f"user {self.number} {'saves' if is_saved else 'cannot save'} {self._noted(self.text)}")
+        if is_saved:
             self.base, self.changes, self.saved = new, [], self._noted(self.text)
             if (client := self._server()) is not None:
                 client.save(self.crowd.map.as_uri())
@@ -130,6 +132,9 @@ class OpenMap:
         return int(json.loads(text)["EDITOR"][f"note{self.number}"])
 
     def check(self) -> list[str]:
-        """Return what is wrong in the end."""
+        """Return what is wrong in the end, when all is recovered."""
         there = self._noted(self.crowd.map.read_text())
-        return [f"I7 the user had saved {self.saved}, and the map has {there}"] if there < self.saved else []
+        parked = self.crowd.parked(re.compile(rb'"note%d": "(\d{6})"' % self.number))
+        if there >= self.saved or self.saved in parked:
+            return []
+        return [f"I7 user {self.number} had saved {self.saved}, and the map has {there}"]

@@ -22,7 +22,7 @@ from itertools import islice
 from pathlib import Path
 
 if __package__ in (None, ""):  # run as a program: make the relative imports below work
-    sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+    sys.path[:0] = [str(Path(__file__).resolve().parents[level]) for level in (3, 2)]
     __package__ = "tests.files.faults"
     import tests.files.faults  # noqa: F401
 

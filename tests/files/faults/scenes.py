@@ -13,12 +13,11 @@ from pathlib import Path
 
 from goalmap.files import os_layer, platforms
 from goalmap.files.errors import CommitError, Conflict, NotCommitted, Refused, SavedElsewhere
-from goalmap.files.plain import create_empty, replace_map_text
+from goalmap.files.plain import create_empty
 from goalmap.files.platforms import Platform
-from goalmap.files.recovery import recover
 from goalmap.files.request import GenerateRequest
-from goalmap.files.transaction import AlreadyDone, begin
-from goalmap.files.undo import undo
+from goalmap.files.transaction import AlreadyDone
+from support.told import begin, recover, replace_map_text, undo
 
 # CRLF, tabs, a BOM, odd blanks and a duplicate key: whatever is not the one string must stay as it is.
 MAP = (

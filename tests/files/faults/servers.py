@@ -8,31 +8,36 @@ then is read from the journal: no request for it may come afterwards. The editor
 from __future__ import annotations
 
 import asyncio
+import itertools
+import json
 import os
 import random
 import re
-import shutil
 import signal
 import string
-import tempfile
+import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from goalmap.files.journal import peek, record_names
 from goalmap.files.os_layer import Folder
 from support.editors import GENERATE
 from support.lsp_client import LspClient, ServerEndedError
 from support.openai_endpoint import Endpoint, Reply, Request
-from support.scene import SERVER, environment
+from support.scene import environment
 
-from .crowd import Crowd, Result, start_process
+from .crowd import Crowd, Onlookers, Result
 from .open_map import OpenMap, View
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 AT_ONCE = 4
 PATIENCE_S = 120.0
 TRIES = 20
 WORDS = 60
+LOGGED = Path(__file__).with_name("logged.py")
 CAPABILITIES = {"experimental": {"goalmap": {"showsGenerated": True}}}
 
 
@@ -57,10 +62,10 @@ class Servers:
             await editor.until_clean()
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
-            self.result.wrong += editor.check()
 
     async def _serve_once(self, left: list[int], editor: OpenMap | None, view: View) -> None:
-        client = await LspClient.spawn(SERVER, env=self.env)
+        client = await LspClient.spawn(self._goalmap("lsp"), env=self.env)
+        self.crowd.log(f"server {client.process.pid} starts, for {left}")
         self.running.add(client.process)
         try:
             folder = {"uri": self.crowd.root.as_uri(), "name": "library"}
@@ -72,13 +77,17 @@ class Servers:
                     break
                 await self._generate(client, left, editor, view)
             await client.shutdown_and_exit(timeout_s=PATIENCE_S)
-        except (ServerEndedError, ConnectionError):
+        except (ServerEndedError, ConnectionError) as error:
+            self.crowd.log(f"server {client.process.pid} ended: {type(error).__name__}")
             await client.exit_code()  # killed: reaped before anybody else asks
         finally:
             if editor:
                 editor.lose_server()
             self.running.discard(client.process)
             await client.__aexit__()
+            (self.crowd.logs / f"{client.process.pid}.stderr").write_text(client.stderr)
+            messages = "\n".join(map(json.dumps, client.messages))
+            (self.crowd.logs / f"{client.process.pid}.messages").write_text(messages)
         if "Traceback" in client.stderr:
             self.result.wrong.append(client.stderr)
 
@@ -92,6 +101,7 @@ class Servers:
             ended = await client.notification(
                 "goalmap/generated", lambda told, job=job: told["job"] == job, timeout_s=PATIENCE_S
             )
+            self.crowd.log(f"server {client.process.pid}: GOAL{number} {ended['outcome']}: {ended.get('message')}")
             outcomes[number] = ended["outcome"]
             self.result.outcomes[ended["outcome"]] += 1
             if ended["outcome"] in ("committed", "pending-save"):
@@ -108,18 +118,23 @@ class Servers:
     async def _run(self, *arguments: str) -> None:
         """Run the command line."""
         process = await asyncio.create_subprocess_exec(
-            *SERVER[:-1],
-            *arguments,
+            *self._goalmap(*arguments),
             cwd=self.crowd.root,
             env=self.env,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
         )
         self.running.add(process)
+        self.crowd.log(f"command {process.pid} starts: {arguments}")
         _, said = await process.communicate()
         self.running.discard(process)
+        self.crowd.log(f"command {process.pid} ended with {process.returncode}: {said.decode(errors='replace')}")
         if b"Traceback" in said:
             self.result.wrong.append(said.decode())
+
+    def _goalmap(self, *arguments: str) -> list[str]:
+        """Return the command that runs Goalmap, with a log."""
+        return [sys.executable, str(LOGGED), str(self.crowd.logs), *arguments]
 
     async def _begin(self, client: LspClient, number: int) -> str:
         told = {"uri": self.crowd.map.as_uri(), "goal": [f"GOAL{number}"], "slot": "protocol", "index": None}
@@ -151,7 +166,9 @@ class Servers:
             await asyncio.sleep(rng.uniform(0, 0.25))
             alive = sorted((one for one in self.running if one.returncode is None), key=lambda one: one.pid)
             if alive:
-                os.kill(rng.choice(alive).pid, signal.SIGKILL)
+                victim = rng.choice(alive)
+                self.crowd.log(f"kill {victim.pid}")
+                os.kill(victim.pid, signal.SIGKILL)
                 self.result.kills += 1
             self._look_into_journal()
 
@@ -165,22 +182,30 @@ class Servers:
                 if contents is not None and contents.header is not None and contents.text is not None:
                     self._note_safe(int(contents.header.goal[0].removeprefix("GOAL")))
 
+    async def log_requests(self) -> None:
+        """Log each request as it comes."""
+        for at in itertools.count():
+            request = await self.endpoint.arrived(at + 1)
+            self.crowd.log(f"request {at} for GOAL{_slot_of(request)}")
+
     def _note_safe(self, number: int) -> None:
+        if number not in self.safe_since:
+            self.crowd.log(f"GOAL{number} is safe, after {len(self.endpoint.requests)} requests")
         self.safe_since.setdefault(number, len(self.endpoint.requests))
 
     def paid_again(self) -> list[str]:
         """Return who paid for what was safe (I5)."""
-        found = []
+        found, displaced = [], set(self.crowd.noted("displaced"))
         for at, request in enumerate(self.endpoint.requests):
             number = _slot_of(request)
-            if at >= self.safe_since.get(number, at + 1):
-                found.append(f"I5 paid again for GOAL{number}, whose text was safe")
+            if at >= self.safe_since.get(number, at + 1) and str(number) not in displaced:
+                found.append(f"I5 paid again for GOAL{number}, whose text was safe, by request {at}")
         return found
 
 
-def _texts(count: int, seed: int) -> list[str]:
-    """Return texts that have nothing in common: a model that copies a component is not believed."""
-    rng = random.Random(seed)
+def texts_for(slots: int, kills: int, seed: int) -> list[str]:
+    """Return more texts than are needed, which have nothing in common: a model that copies is not believed."""
+    rng, count = random.Random(seed), slots + (kills + 1) * AT_ONCE * 2
     return [
         " ".join("".join(rng.choices(string.ascii_lowercase, k=7)) for _ in range(WORDS)) + ".\n" for _ in range(count)
     ]
@@ -192,40 +217,70 @@ def _slot_of(request: Request) -> int:
     return int(match[1])
 
 
-def play_servers(*, servers: int, view: View, slots: int, kills: int, seed: int) -> Result:
-    """Play one round: the servers, and a command line that has half as many slots as each of them."""
-    result, base = Result(), Path(tempfile.mkdtemp(prefix="goalmap-crowd-"))
-    texts = _texts(slots + (kills + 1) * AT_ONCE * 2, seed)
-    crowd = Crowd(base, slots, texts=frozenset(texts))
-    others = [start_process(crowd.edit), start_process(crowd.read)]  # before there is a loop, which no fork survives
+def play_servers(
+    crowd: Crowd,
+    result: Result,
+    texts: list[str],
+    *,
+    servers: int,
+    view: View,
+    kills: int,
+    seed: int,
+    patience_s: float,
+) -> Callable[[], list[str]]:
+    """Play one round: the servers, and a command line that has half as many slots as each of them.
+
+    Return what says, once all is recovered, whether the users of the servers' editors have lost something.
+    """
+    onlookers = Onlookers(crowd)  # before there is a loop, which no fork survives
+    editors: list[OpenMap] = []
     start_s = time.monotonic()
     try:
-        asyncio.run(_play(crowd, result, texts, servers=servers, view=view, slots=slots, kills=kills, seed=seed))
+        asyncio.run(
+            asyncio.wait_for(
+                _play(crowd, result, texts, editors, servers=servers, view=view, kills=kills, seed=seed), patience_s
+            )
+        )
     finally:
-        for child in others:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-    result.seconds = time.monotonic() - start_s
-    result.wrong += crowd.check()
-    result.edits, result.reads = len(crowd.noted("edits")), len(crowd.noted("reads"))
-    shutil.rmtree(base)
-    return result
+        result.seconds = time.monotonic() - start_s
+        result.wrong += onlookers.end()
+    return lambda: [complaint for editor in editors for complaint in editor.check()]
 
 
 async def _play(
-    crowd: Crowd, result: Result, texts: list[str], *, servers: int, view: View, slots: int, kills: int, seed: int
+    crowd: Crowd,
+    result: Result,
+    texts: list[str],
+    editors: list[OpenMap],
+    *,
+    servers: int,
+    view: View,
+    kills: int,
+    seed: int,
 ) -> None:
-    async with Endpoint([Reply(text=text, chunk_chars=64) for text in texts]) as endpoint:
+    ledger = crowd.logs / "requests.jsonl"
+    async with Endpoint([Reply(text=text, chunk_chars=64) for text in texts], ledger=ledger) as endpoint:
         everybody = Servers(crowd, endpoint, result)
         shares = 2 * servers + 1
-        killer = asyncio.create_task(everybody.kill(kills, random.Random(seed)))
+        aside = [
+            asyncio.create_task(everybody.kill(kills, random.Random(seed))),
+            asyncio.create_task(everybody.log_requests()),
+        ]
         async with asyncio.TaskGroup() as group:
             for n in range(servers):
-                share = [number for number in range(slots) if number % shares in (2 * n, 2 * n + 1)]
-                # Of editors whose user types, every other one does not reload: there even a clean map takes edits.
-                editor = OpenMap(crowd, n, random.Random(seed + n), reloads=view == "clean" or n % 2 == 0)
-                group.create_task(everybody.serve(share, editor if view != "closed" else None, view))
-            group.create_task(everybody.command(list(range(shares - 1, slots, shares))))
-        killer.cancel()
+                share = [number for number in range(crowd.slots) if number % shares in (2 * n, 2 * n + 1)]
+                editor = None
+                if view != "closed":
+                    # Of editors whose user types, every other one does not reload: there even a clean map takes edits.
+                    reloads = view == "clean" or n % 2 == 0
+                    editor = OpenMap(crowd, n, random.Random(seed + n), reloads=reloads)
+                    editors.append(editor)
+                group.create_task(everybody.serve(share, editor, view))
+            group.create_task(everybody.command(list(range(shares - 1, crowd.slots, shares))))
+        for task in aside:
+            task.cancel()
+        for ended in await asyncio.gather(*aside, return_exceptions=True):
+            if isinstance(ended, Exception):
+                raise ended
         result.paid = len(endpoint.requests)
         result.wrong += everybody.paid_again()

@@ -1,9 +1,10 @@
-"""An event loop, and a pool of threads, that wait by giving up their turn."""
+"""An event loop, threads, and what they wait for each other with: all wait by giving up their turn."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import queue
 import warnings
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -146,3 +147,127 @@ class Threads:
             assert self._hub.current is not None
             self._waiting.append(self._hub.current)
             self._hub.wait()
+
+
+class Waiting:
+    """What actors wait for until it holds. Each of the following has one."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._actors: list[Actor] = []
+
+    def until(self, holds: Callable[[], bool], timeout_s: float | None = None) -> bool:
+        """Wait; return whether it holds in the end."""
+        end_s = FOREVER if timeout_s is None or timeout_s < 0 else self._hub.now_s + timeout_s
+        actor = self._hub.current
+        assert actor is not None
+        while not holds():
+            if self._hub.now_s >= end_s:
+                return False
+            self._actors.append(actor)
+            try:
+                self._hub.wait(end_s)
+            finally:
+                if actor in self._actors:
+                    self._actors.remove(actor)
+        return True
+
+    def look_again(self) -> None:
+        """Have whoever waits look."""
+        for actor in self._actors:
+            actor.wake()
+
+
+class Lock:
+    """As `threading.Lock`."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._waiting = Waiting(hub)
+        self._is_held = False
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT002 - as a lock has it
+        """Take it."""
+        if self._waiting.until(lambda: not self._is_held, timeout if blocking else 0):
+            self._is_held = True
+            return True
+        return False
+
+    def release(self) -> None:
+        """Give it back."""
+        self._is_held = False
+        self._waiting.look_again()
+
+    def locked(self) -> bool:
+        """Whether somebody has it."""
+        return self._is_held
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+class Event:
+    """As `threading.Event`."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._waiting = Waiting(hub)
+        self._is_set = False
+
+    def is_set(self) -> bool:
+        """Whether it is set."""
+        return self._is_set
+
+    def set(self) -> None:
+        """Set it."""
+        self._is_set = True
+        self._waiting.look_again()
+
+    def clear(self) -> None:
+        """Take that back."""
+        self._is_set = False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is set."""
+        return self._waiting.until(lambda: self._is_set, timeout)
+
+
+class Queue:
+    """As `queue.SimpleQueue`."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._waiting = Waiting(hub)
+        self._items: deque[Any] = deque()
+
+    def put(self, item: Any) -> None:
+        """Add something."""
+        self._items.append(item)
+        self._waiting.look_again()
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: FBT002 - as a queue has it
+        """Take the next one; raise Empty."""
+        if not self._waiting.until(lambda: bool(self._items), timeout if block else 0):
+            raise queue.Empty
+        return self._items.popleft()
+
+    def empty(self) -> bool:
+        """Whether there is none."""
+        return not self._items
+
+    def qsize(self) -> int:
+        """How many there are."""
+        return len(self._items)
+
+
+class Thread:
+    """As `threading.Thread`, which is never joined here."""
+
+    def __init__(self, hub: Hub, target: Callable[..., Any], args: tuple[Any, ...] = (), **_: Any) -> None:
+        assert hub.current is not None
+        self._hub, self._process = hub, hub.current.process
+        self._act = lambda: target(*args)
+
+    def start(self) -> None:
+        """Begin."""
+        self._hub.start(self._process, "thread", self._act)

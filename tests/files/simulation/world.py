@@ -10,11 +10,13 @@ import io
 import logging
 import os
 import pkgutil
+import queue
 import random
 import re
 import shutil
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,13 +34,14 @@ from goalmap.generation.failures import ModelError
 from goalmap.generation.reply import Accepted
 from goalmap.lsp import wire
 
-from .loop import Threads, run
+from .loop import Event, Lock, Queue, Thread, Threads, run
 from .scheduler import START_NS, Actor, Hub, Killed, Process
 
 if TYPE_CHECKING:
     from .editor import Editor
 
 MAP = "goal_map.json"
+TX_LENGTH = 24
 GOALS = 3
 EDITORS = 2
 # The moments at which a kill is worth most. Some a process sees itself, some an editor sees.
@@ -285,8 +288,9 @@ class World:
             self.moment(process, "ready")
         elif new.endswith(".gmj"):
             self.note(f"{new} -> {folder_name}")
+            record = old.rpartition(".gmj")[0][-TX_LENGTH:] + ".gmj"  # receipts may be numbered
             if folder_name == "receipts":
-                maker = self.makers.get(new)
+                maker = self.makers.get(record)
                 if maker is not process:
                     component = self._file_in_receipt(new)
                     self.acts.append(Act(self.hub.now_s, process, "finished", component, maker))
@@ -417,6 +421,34 @@ class _Time:
         return START_NS + int(_world().hub.now_s * 1e9)
 
 
+class _Threading:
+    """The module `threading`, as the simulated processes see it."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(threading, name)
+
+    def Lock(self) -> Lock:  # noqa: N802 - as there
+        return Lock(_world().hub)
+
+    def Event(self) -> Event:  # noqa: N802 - as there
+        return Event(_world().hub)
+
+    def Thread(self, *_: Any, **options: Any) -> Thread:  # noqa: N802 - as there
+        return Thread(_world().hub, **options)
+
+
+class _Queues:
+    """The module `queue`, as the simulated processes see it."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(queue, name)
+
+    def SimpleQueue(self) -> Queue:  # noqa: N802 - as there
+        return Queue(_world().hub)
+
+    Queue = SimpleQueue
+
+
 def _world() -> World:
     assert World.current is not None
     return World.current
@@ -488,6 +520,8 @@ def installed() -> Iterator[Path]:
     clock = _Time()
     stand_ins: dict[int, Any] = {
         id(time): clock,
+        id(threading): _Threading(),
+        id(queue): _Queues(),
         id(time.sleep): clock.sleep,
         id(time.monotonic): clock.monotonic,
         id(time.time_ns): clock.time_ns,

@@ -286,7 +286,7 @@ def test_an_item_whose_file_went_away_stays_as_it_is(edit: Edit) -> None:
     editor.full("components/personas/critic.txt").unlink()
     editor.session.libraries[str(editor.full("goal_map.json"))].looked_s = 0.0
     assert editor.request("completionItem/resolve", item) == item
-    for odd in ({"label": "x"}, {"label": "x", "data": {}}, {"label": "x", "data": {"uri": 1, "path": 2}}):
+    for odd in ({"label": "x"}, {"label": "x", "data": {"uri": "x:", "path": "components/x"}}):
         assert editor.request("completionItem/resolve", odd) == odd
 
 

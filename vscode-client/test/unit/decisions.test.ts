@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { mismatch } from '../../src/handshake.ts';
-import { keySlot } from '../../src/keySlot.ts';
+import { keyOrigin, keySlot } from '../../src/keySlot.ts';
 import { redacted, Redactor } from '../../src/redact.ts';
 import { RestartGuard } from '../../src/restartGuard.ts';
 import { isShownAs, offsetAt, originOf, placeAt } from '../../src/segments.ts';
@@ -163,6 +163,8 @@ void suite('secrets', () => {
     assert.notEqual(keySlot('https://api.example.com.evil.org/v1'), keySlot('https://api.example.com/v1'));
     assert.equal(keySlot('not an address'), undefined);
     assert.equal(keySlot('file:///etc/passwd'), undefined);
+    assert.equal(keyOrigin(' '), '');
+    assert.equal(keyOrigin('https://API.example.com:443/v1'), 'https://api.example.com');
   });
 });
 

@@ -45,6 +45,7 @@ CANCEL: Final = "goalmap.cancelGeneration"
 CREATE_EMPTY: Final = "goalmap.createEmpty"
 FINISH: Final = "goalmap.finishGeneration"
 DISCARD: Final = "goalmap.discardGeneration"
+REVIEW: Final = "goalmap.reviewGeneration"
 
 FIX_ALL_KIND: Final = "source.fixAll.goalmap"
 PLACEHOLDER: Final = "TODO: what this component is for, in one line"
@@ -57,7 +58,9 @@ Json = dict[str, Any]
 def register(server: GoalmapServer, session: Session) -> None:
     """Serve this feature."""
     options = {"codeActionKinds": ["quickfix", FIX_ALL_KIND], "resolveProvider": False}
-    server.request("textDocument/codeAction", {"codeActionProvider": options})(partial(code_actions, session))
+    server.request("textDocument/codeAction", {"codeActionProvider": options})(
+        session.answering(partial(code_actions, session))
+    )
 
 
 def code_actions(session: Session, params: Json) -> Any:
@@ -95,7 +98,7 @@ def _wanted(kind: str, only: list[str] | None) -> bool:
 
 def can_ask(session: Session) -> bool:
     """Whether the client can put a question of ours to the user and resolve the command with the answer."""
-    return "string" in (session.server.client_capability("experimental.interactiveResolve.inputTypes") or [])
+    return "string" in session.server.client_list("experimental.interactiveResolve.inputTypes")
 
 
 def autogen_target(library: OpenLibrary, reference: Reference) -> str:
@@ -255,7 +258,7 @@ class _Fixes:
 
     def create_empty(self, path: str) -> Json:
         title = f"Create empty {visible(path)}"
-        operations = self.session.server.client_capability("workspace.workspaceEdit.resourceOperations") or []
+        operations = self.session.server.client_list("workspace.workspaceEdit.resourceOperations")
         if "create" in operations:
             creation = {"kind": "create", "uri": self.library.uri(path), "options": {"ignoreIfExists": True}}
             return {"title": title, "edit": {"documentChanges": [creation]}}
@@ -290,11 +293,14 @@ class _Fixes:
             if first_line <= (goal.last_line if goal else 0) and line <= last_line:
                 arguments = [{"uri": self.library.map_uri, "tx": waiting.tx}]
                 name = visible("/".join((*waiting.goal, waiting.slot)))
-                fix = self.command(f"Finish the interrupted generation of {name}", FINISH, arguments)
-                yield {**fix, "kind": "quickfix", "isPreferred": True}
-                fix = self.command(
-                    f"Discard the interrupted generation of {name} (its text is kept)", DISCARD, arguments
-                )
+                if waiting.is_reviewed:
+                    fix = self.command(f"Review the text for {name}…", REVIEW, arguments)
+                    yield {**fix, "kind": "quickfix", "isPreferred": True}
+                    yield {**self.command(f"Keep the text for {name}", FINISH, arguments), "kind": "quickfix"}
+                else:
+                    fix = self.command(f"Finish the interrupted generation of {name}", FINISH, arguments)
+                    yield {**fix, "kind": "quickfix", "isPreferred": True}
+                fix = self.command(f"Discard the text for {name} (it is parked)", DISCARD, arguments)
                 yield {**fix, "kind": "quickfix"}
 
     def all_safe(self) -> list[Edit]:
@@ -360,7 +366,7 @@ def _for_component(session: Session, library: OpenLibrary, path: str) -> Iterato
     for goal, edit in islice(_rooms_for(library, path), _MAX_ROOMS):
         title = f"Add to {visible('/'.join(goal.path))}"
         yield {"title": title, **common, "edit": fixes.workspace_edit([edit])}
-    if "delete" in (session.server.client_capability("workspace.workspaceEdit.resourceOperations") or []):
+    if "delete" in session.server.client_list("workspace.workspaceEdit.resourceOperations"):
         deletion = {"documentChanges": [{"kind": "delete", "uri": library.uri(path)}]}
         yield {"title": f"Delete {visible(path)}", **common, "edit": deletion}
 

@@ -29,8 +29,8 @@ def register(server: GoalmapServer, session: Session) -> None:
     session.change_listeners.append(refresh.changed)
     session.listeners.append(refresh.tell)
     options = {"codeLensProvider": {"resolveProvider": True}}
-    server.request("textDocument/codeLens", options)(partial(code_lens, session))
-    server.request("codeLens/resolve")(partial(resolve, session))
+    server.request("textDocument/codeLens", options)(session.answering(partial(code_lens, session)))
+    server.request("codeLens/resolve")(session.answering(partial(resolve, session)))
 
 
 def code_lens(session: Session, params: Json) -> Any:
@@ -59,13 +59,12 @@ def code_lens(session: Session, params: Json) -> Any:
 
 def resolve(session: Session, lens: Json) -> Json:
     """Return the lens with what it says."""
-    data = lens.get("data")
-    data = data if isinstance(data, dict) else {}
-    library = session.library_at(data["uri"]) if isinstance(data.get("uri"), str) else None
+    data = lens.get("data") or {}
+    library = session.library_at(data["uri"]) if data else None
     command = None
-    if library is not None and isinstance(data.get("path"), str):
+    if library is not None and data.get("path") in library.library.files:
         command = _of_component(session, library, data["path"])
-    elif library is not None and isinstance(data.get("number"), int):
+    elif library is not None and data.get("number") is not None:
         command = _of_goal(session, library, data["number"], data.get("name"))
     # The map changed since, and the client is about to ask for its lenses again.
     return {**lens, "command": command or {"title": "…", "command": ""}}

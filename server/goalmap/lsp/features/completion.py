@@ -36,8 +36,10 @@ _TEMPLATES: Final = f"{COMPONENTS}/{TEMPLATE_SLOT}s/"
 def register(server: GoalmapServer, session: Session) -> None:
     """Serve this feature."""
     options = {"triggerCharacters": _TRIGGERS, "resolveProvider": True}
-    server.request("textDocument/completion", {"completionProvider": options})(partial(completion, session))
-    server.request("completionItem/resolve")(partial(resolve, session))
+    server.request("textDocument/completion", {"completionProvider": options})(
+        session.answering(partial(completion, session))
+    )
+    server.request("completionItem/resolve")(session.answering(partial(resolve, session)))
 
 
 def completion(session: Session, params: Json) -> Any:
@@ -139,11 +141,11 @@ def _snippet_text(text: str) -> str:
 # -- one item --------------------------------------------------------------------------------------------------------
 def resolve(session: Session, item: Json) -> Json:
     """Return the item with the start of its component's text, its size and its users."""
-    data = item.get("data")
-    uri, path = (data.get("uri"), data.get("path")) if isinstance(data, dict) else (None, None)
-    library = session.library_at(uri) if isinstance(uri, str) else None
-    if library is None or not isinstance(path, str) or path not in library.library.files:
+    data = item.get("data") or {}
+    library = session.library_at(data["uri"]) if data else None
+    if library is None or data["path"] not in library.library.files:
         return item
+    path = data["path"]
     text = session.read(library, path)
     if text is None:
         return {**item, "documentation": {"kind": "plaintext", "value": "This file cannot be read."}}

@@ -26,7 +26,9 @@ _NOTHING: Final[Found] = (None, [])
 
 def register(server: GoalmapServer, session: Session) -> None:
     """Serve this feature."""
-    server.request("textDocument/definition", {"definitionProvider": True})(partial(definition, session))
+    server.request("textDocument/definition", {"definitionProvider": True})(
+        session.answering(partial(definition, session))
+    )
 
 
 def definition(session: Session, params: Json) -> Any:

@@ -12,9 +12,9 @@ import asyncio
 import os
 import time
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from goalmap import inspection
 from goalmap.core.naming import MAP_NAME, TEMPLATE_SLOT
@@ -26,7 +26,7 @@ from goalmap.core.problems import (
     Severity,
     near_files,
 )
-from goalmap.core.text import Span
+from goalmap.core.text import Span, split_lines
 from goalmap.core.usage import Usage, unused_components, used_components
 from goalmap.lsp.convert import START_OF_FILE, Positions, json_string, to_json, to_path, to_uri
 from goalmap.lsp.server import GoalmapServer
@@ -34,6 +34,7 @@ from goalmap.lsp.session import OpenLibrary, Session
 
 if TYPE_CHECKING:
     from goalmap.core.library import Library
+    from goalmap.files.loader import LibraryLoader
     from goalmap.settings import Settings
 
 _SEVERITY_NUMBERS: Final = {"error": 1, "warning": 2, "information": 3, "hint": 4}
@@ -42,8 +43,11 @@ _UNNECESSARY: Final = 1
 # as a person looks at. The quick fixes offer them for every finding.
 _MAX_NEAR: Final = 20
 _QUIET_S: Final = 0.2
-# A few ms where a file takes longest to open.
+# After so many files, or so long, whoever waits for a file of the library has a turn.
 _FILES_AT_ONCE: Final = 25
+_AT_ONCE_S: Final = 0.02
+# When to look again for interrupted generations where another process is at work in the library.
+_BUSY_S: Final = 1.0
 
 
 def register(server: GoalmapServer, session: Session) -> Publisher:
@@ -52,9 +56,10 @@ def register(server: GoalmapServer, session: Session) -> Publisher:
     options = {"interFileDependencies": True, "workspaceDiagnostics": False, "identifier": "goalmap"}
     pulled = {"diagnosticProvider": options}
     server.request("textDocument/diagnostic", lambda _: pulled if publisher.client_pulls else {})(
-        partial(pull, publisher)
+        session.answering(partial(pull, publisher))
     )
     session.listeners.append(publisher.publish_changed)
+    session.gone_listeners.append(publisher.forget)
     return publisher
 
 
@@ -83,9 +88,11 @@ class Publisher:
         self._results: dict[str, tuple[int, bytes]] = {}
         self._maps: dict[str, _MapTexts] = {}
         self._around: dict[str, _Around] = {}
-        # When a library's files are to be looked into, unless it is put off again; and those for which a task waits.
+        # When a library's files are to be looked into, unless it is put off again; those for which a task waits, and
+        # those that another process is at work in.
         self._quiet_at_s: dict[str, float] = {}
         self._settling: set[str] = set()
+        self._busy: set[str] = set()
 
     # -- telling -------------------------------------------------------------------------------------------------------
     @property
@@ -105,7 +112,7 @@ class Publisher:
         changed, session.changed = session.changed, set()
         for map_path in changed:
             library = session.libraries.get(map_path)
-            if library is not None:
+            if library is not None and library.is_listed:
                 self.push(library, map_path)
                 self.settle_soon(library)
 
@@ -152,46 +159,83 @@ class Publisher:
         key = library.map_path
         around = self._around.setdefault(key, _Around())
         try:
-            await self._until_quiet(key)
-            around.follow(library)
-            while around.unseen:
-                batch = around.unseen[-_FILES_AT_ONCE:]
-                library.loader.examine(path for path in batch if library.full(path) not in self.session.documents)
-                del around.unseen[-len(batch) :]
-                await asyncio.sleep(0)  # requests are answered in between
+            while True:
                 await self._until_quiet(key)
+                moment = self._quiet_at_s[key]
+                await self._examine(library, around)
+                await self.session.looked(library)
                 around.follow(library)
+                found = None if around.unseen else await self._read_files(library)
+                # Else something has happened meanwhile: what was found may stand elsewhere by now.
+                if found is not None and moment == self._quiet_at_s[key]:
+                    break
         finally:
             self._settling.discard(key)
-        self.settle_now(library)
+        if self.session.libraries.get(key) is library:
+            self._tell(library, found)
+
+    async def _examine(self, library: OpenLibrary, around: _Around) -> None:
+        """Look into the files that are newly named: which are empty, and which cannot be read."""
+        around.follow(library)
+        while around.unseen:
+            batch = around.unseen[-_FILES_AT_ONCE:]
+            closed = [path for path in reversed(batch) if library.full(path) not in self.session.documents]
+            done = await self.session.on_disk(library, partial(_look_into, library.loader, closed))
+            left = set(closed[done:])
+            around.unseen[-len(batch) :] = [path for path in batch if path in left]
+            await self._until_quiet(library.map_path)
+            around.follow(library)
 
     async def _until_quiet(self, key: str) -> None:
         while (left_s := self._quiet_at_s[key] - time.monotonic()) > 0:  # noqa: ASYNC110 - time passes, nothing happens
             await asyncio.sleep(left_s)
 
-    def settle_now(self, library: OpenLibrary) -> None:
-        """Work out and send what the library's other files say, from what is known of them."""
-        session = self.session
-        session.look(library)
-        session.changed.discard(library.map_path)
-        settings = session.settings
-        severities = settings.severities
-        read = session.reader(library)
-        around = self._around.setdefault(library.map_path, _Around())
-        around.follow(library)
-        late = list(inspection.interrupted_findings(library.goal_map, session.pending(library)))
-        if settings.prompt.max_tokens and severities["prompt.over-budget"] != "off":
-            maximum = settings.prompt.max_tokens
-            late += inspection.over_budget_findings(library.goal_map.goals, library.library, read, maximum)
-        around.late = late
-        self._find_near(library)
+    async def _read_files(self, library: OpenLibrary) -> _Late | None:
+        """Work out what the text of other files, and the journal, have to say; None where the map changed meanwhile."""
+        session, settings = self.session, self.session.settings
+        files, goal_map = library.library, library.goal_map
+        await self._read_journal(library)
+        if library.goal_map is not goal_map:
+            return None
+        late = list(inspection.interrupted_findings(goal_map, *library.interrupted))
         templates: dict[str, list[inspection.Finding]] = {}
+        lines: dict[str, list[str]] = {}
         if library.usage.has_templates:
-            templated = library.goal_map.goals_with(TEMPLATE_SLOT)
-            for finding in inspection.template_findings(templated, library.library, read):
+            templated = goal_map.goals_with(TEMPLATE_SLOT)
+            texts = await session.texts(library, inspection.template_users(templated, files))
+            for finding in inspection.template_findings(templated, files, texts.get):
                 templates.setdefault(finding.path, []).append(finding)
-        unused = around.unused if severities["component.unused"] != "off" else set[str]()
-        stale = around.tell(templates, unused)
+            lines = {path: split_lines(texts[path] or "") for path in templates}
+        if settings.prompt.max_tokens and settings.severities["prompt.over-budget"] != "off":
+            if library.goal_map is not goal_map:
+                return None
+            for goal in goal_map.goals:
+                texts = await session.texts(library, (files.path(one.slot, one.file) for one in goal.references))
+                late += inspection.over_budget_findings([goal], files, texts.get, settings.prompt.max_tokens)
+        return _Late(late, templates, lines) if library.goal_map is goal_map and library.library is files else None
+
+    async def _read_journal(self, library: OpenLibrary) -> None:
+        interrupted = await self.session.on_disk(library, library.journal.look)
+        if interrupted is not None:
+            library.interrupted = interrupted
+        elif library.map_path not in self._busy:
+            # Another process is at work in the library: what was known stands until it can be told anew.
+            self._busy.add(library.map_path)
+            asyncio.get_running_loop().call_later(_BUSY_S, self._look_again, library)
+
+    def _look_again(self, library: OpenLibrary) -> None:
+        self._busy.discard(library.map_path)
+        self.settle_soon(library)
+
+    def _tell(self, library: OpenLibrary, found: _Late) -> None:
+        """Send what the library's other files say, from what is known of them."""
+        session = self.session
+        session.changed.discard(library.map_path)
+        around = self._around.setdefault(library.map_path, _Around())
+        around.late, around.lines = found.in_map, found.lines
+        self._find_near(library)
+        unused = around.unused if session.settings.severities["component.unused"] != "off" else set[str]()
+        stale = around.tell(found.in_templates, unused)
         map_items = self._results.get(library.map_path, (0, b""))[1]
         self.push(library, library.map_path)
         for path in sorted(stale):
@@ -225,9 +269,10 @@ class Publisher:
         else:
             relative = library.relative(path)
             findings = around.findings(relative) if around and relative else []
+            document = self.session.documents.get(path)
             # Its start is the same place in every file: none needs to be read for that.
-            elsewhere = any(span != inspection.START for _, span, _ in findings)
-            lines = self.session.lines_of(library, findings[0].path) if elsewhere else [""]
+            known = around.lines.get(relative, [""]) if around and relative else [""]
+            lines = document.lines if document is not None else known
             texts = []
         late = [self._one(library, lines, span, problem) for _, span, problem in findings if span.line < len(lines)]
         return b"[%b]" % b",".join([*texts, *filter(None, late)])
@@ -315,16 +360,42 @@ class _MapTexts:
         self.texts[there] = [text] if text else []
 
 
+def _look_into(loader: LibraryLoader, paths: list[str]) -> int:
+    """Look into the first of these files until that has taken a while; return into how many."""
+    done = 0
+    end_s = time.monotonic() + _AT_ONCE_S
+
+    def first() -> Iterator[str]:
+        nonlocal done
+        for path in paths:
+            done += 1
+            yield path
+            if time.monotonic() >= end_s:
+                return
+
+    loader.examine(first())
+    return done
+
+
+class _Late(NamedTuple):
+    """What was found out about a library that takes a look into files: findings, and the lines of their templates."""
+
+    in_map: list[inspection.Finding]
+    in_templates: dict[str, list[inspection.Finding]]
+    lines: dict[str, list[str]]
+
+
 class _Around:
     """What a library's files say about each other, and what of that the client was told.
 
     `unseen` are components to look into, the next ones last. `late` are findings in the map that depend on other files,
-    `unused` the components that no goal names.
+    `lines` those of the templates that have findings, `unused` the components that no goal names.
     """
 
     def __init__(self) -> None:
         self.unseen: list[str] = []
         self.late: list[inspection.Finding] = []
+        self.lines: dict[str, list[str]] = {}
         self.unused: set[str] = set()
         self._templates: dict[str, list[inspection.Finding]] = {}
         self._told: set[str] = set()

@@ -17,7 +17,7 @@ Json = dict[str, Any]
 def register(server: GoalmapServer, session: Session) -> None:
     """Serve this feature."""
     options = {"documentLinkProvider": {"resolveProvider": False}}
-    server.request("textDocument/documentLink", options)(partial(document_links, session))
+    server.request("textDocument/documentLink", options)(session.answering(partial(document_links, session)))
 
 
 def document_links(session: Session, params: Json) -> Any:

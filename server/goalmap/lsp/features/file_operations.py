@@ -6,7 +6,6 @@ name a file in the folder of another slot; then the user is told which goals mis
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from typing import Any, Final
 
@@ -31,7 +30,9 @@ def register(server: GoalmapServer, session: Session) -> None:
     def capability(name: str) -> Json:
         return {"workspace": {"fileOperations": {name: _FILTERS}}}
 
-    server.request("workspace/willRenameFiles", capability("willRename"))(partial(will_rename, session))
+    server.request("workspace/willRenameFiles", capability("willRename"))(
+        session.answering(partial(will_rename, session))
+    )
     for name in ("didRename", "didCreate", "didDelete"):
         server.notification(f"workspace/{name}Files", capability(name))(partial(files_changed, session))
 
@@ -46,17 +47,22 @@ def will_rename(session: Session, params: Json) -> Any:
         if old is None or new is None:
             continue
         for library in _libraries_with(session, old):
-            session.look(library)
+            session.see(library)
             relative = library.relative(old)
             if relative is not None:
                 for path in moved_files(library.library, relative, relative):
                     moved[library.full(path)] = new + library.full(path)[len(old) :]
     edits, stranded = edits_of_moved(session, moved)
+    read_only = [path for path, found in edits.items() if found and _is_read_only(session, path)]
     _warn(session, stranded)
-    for map_path in (path for path, found in edits.items() if found and is_read_only(path)):
+    for map_path in read_only:
         message = f"{visible(map_path)} is read-only and names what is moved: make it writable, then save it"
         session.server.notify("window/showMessage", {"type": _WARNING, "message": message})
     return workspace_edit(session, edits)
+
+
+def _is_read_only(session: Session, map_path: str) -> bool:
+    return session.ask(session.libraries[map_path].disk, ("read-only", map_path), partial(is_read_only, map_path))
 
 
 def _libraries_with(session: Session, path: str) -> list[OpenLibrary]:
@@ -89,7 +95,8 @@ def files_changed(session: Session, params: Json) -> None:
         for uri in (file.get("uri"), file.get("oldUri"), file.get("newUri")):
             path = to_path(uri) if uri else None
             library = session.library_of(path) if path else None
-            if library is not None and os.path.exists(library.root):
+            if library is not None:
+                library.may_be_gone = True
                 library.examined = False
                 session.look(library)
                 session.touch(library)

@@ -7,11 +7,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
-from pygls.exceptions import JsonRpcInvalidParams
-
 from goalmap.core.goal_map import Reference
 from goalmap.files.errors import CommitError
-from goalmap.lsp.buffers import after_recovery, before_write
 from goalmap.lsp.features import resolve
 from goalmap.lsp.features.arguments import (
     component_json,
@@ -30,6 +27,7 @@ from goalmap.lsp.features.code_actions import (
     FINISH,
     GENERATE,
     GENERATE_ALL,
+    REVIEW,
     described_in_map,
     guess,
     missing_in,
@@ -39,6 +37,7 @@ from goalmap.lsp.features.workspace import recover
 from goalmap.lsp.jobs import Jobs
 from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import OpenLibrary, Session
+from goalmap.lsp.telling import teller
 
 UNDO: Final = "goalmap.undo"
 _WARNING: Final = 2
@@ -59,6 +58,7 @@ def register(server: GoalmapServer, session: Session, publisher: Publisher) -> J
         UNDO: undo,
         FINISH: finish,
         DISCARD: discard,
+        REVIEW: review,
         CREATE_EMPTY: create_empty,
     }
     for name, command in commands.items():
@@ -83,7 +83,7 @@ def generate_all(jobs: Jobs, arguments: list[Any]) -> Json | None:
     """Begin the generation of `components`; without them, of all that a goal lacks, or the map where none is named."""
     argument = first_of(arguments)
     library = library_of(jobs.session, argument)
-    if "components" not in argument:
+    if argument.get("components") is None:
         argument = {**argument, "components": _described(jobs, library, argument)}
     everything = component_requests(jobs.session, library, argument)
     if not everything:
@@ -94,8 +94,7 @@ def generate_all(jobs: Jobs, arguments: list[Any]) -> Json | None:
     requests = [request for request in everything if request.description.strip()]
     if not all(_is_described(jobs, request.description) for request in requests or everything[:1]):
         return None
-    left_out = argument.get("leftOut")
-    skipped = len(everything) - len(requests) + (left_out if type(left_out) is int and left_out > 0 else 0)
+    skipped = len(everything) - len(requests) + (argument.get("leftOut") or 0)
     job = jobs.start_all(library, requests, skipped=skipped)
     if job is None:
         message = "All of these are being generated already."
@@ -113,8 +112,11 @@ def _described(jobs: Jobs, library: OpenLibrary, argument: Json) -> list[Json]:
         goal = library.goal_map.goal(reference.goal)
         return (described_in_map(goal, reference.slot) if goal else None) or description
 
+    from goalmap.workflows import shared_references
+
     found = missing_in(jobs.session, library, goal_of(argument) if argument.get("goal") is not None else None)
-    return [component_json(reference, description=say(reference)) for reference in found]
+    shared = shared_references(found, library.library)
+    return [component_json(reference, others, description=say(reference)) for reference, others in shared]
 
 
 def _is_described(jobs: Jobs, description: str) -> bool:
@@ -138,14 +140,16 @@ def _may_generate(jobs: Jobs) -> bool:
 
 def cancel(jobs: Jobs, arguments: list[Any]) -> bool:
     """Cancel the job that is named, or all."""
-    job = first_of(arguments).get("job") if arguments else None
-    return jobs.cancel(job if isinstance(job, str) else None)
+    return jobs.cancel(first_of(arguments).get("job") if arguments else None)
 
 
 def set_api_key(jobs: Jobs, params: Json) -> None:
-    """Take the key of the editor's secret store; it is kept in memory only."""
-    key = params.get("key")
-    jobs.api_key = key if isinstance(key, str) and key else None
+    """Take the key of the editor's secret store; it is kept in memory only.
+
+    It belongs to the origin of the address `origin`, or, where that is "", of the one that is in force where settings
+    name none. Without `origin` it belongs to the one in force now.
+    """
+    jobs.stored_key.take(params.get("key"), params.get("origin"))
     jobs.tell_model()
 
 
@@ -161,45 +165,52 @@ async def _recover(jobs: Jobs, library: OpenLibrary) -> None:
 
 # -- putting things right ----------------------------------------------------------------------------------------------
 def undo(jobs: Jobs, arguments: list[Any]) -> Awaitable[bool]:
-    """Undo the commit of a job, or the library's last one."""
+    """Undo what a job committed, or the library's newest one."""
     argument = first_of(arguments)
     job = argument.get("job")
-    return jobs.undo(library_of(jobs.session, argument), jobs.committed_by(job) if isinstance(job, str) else None)
+    return jobs.undo(library_of(jobs.session, argument), job)
 
 
-def finish(jobs: Jobs, arguments: list[Any]) -> Awaitable[bool]:
-    """Commit an interrupted generation on disk."""
+async def finish(jobs: Jobs, arguments: list[Any]) -> bool:
+    """Commit an interrupted generation on disk; one that awaits a review is kept by this."""
     from goalmap.files import recovery
 
-    return _settle(jobs, first_of(arguments), recovery.finish)
-
-
-def discard(jobs: Jobs, arguments: list[Any]) -> Awaitable[bool]:
-    """Give up an interrupted generation; its text is parked."""
-    from goalmap.files import recovery
-
-    return _settle(jobs, first_of(arguments), recovery.discard)
-
-
-async def _settle(jobs: Jobs, argument: Json, act: Callable[[str, str], Any]) -> bool:
-    from goalmap.workflows import describe_recovery
-
-    library = library_of(jobs.session, argument)
-    tx = argument.get("tx")
-    if not isinstance(tx, str):
-        raise JsonRpcInvalidParams("tx must be a string")
+    library, tx = _interrupted(jobs, arguments)
     try:
         async with library.writing:
-            before = before_write(jobs.session, library)
-            report = await asyncio.to_thread(act, library.root, tx)
-            after_recovery(jobs.session, library, before, report)
-        messages, kind = list(describe_recovery(report)), _INFO
+            await asyncio.to_thread(recovery.finish, library.root, tx, tell=teller(jobs.session, library))
     except CommitError as error:
-        messages, kind = [str(error)], _WARNING
-    for message in messages:
-        jobs.session.server.notify("window/showMessage", {"type": kind, "message": message})
+        jobs.session.server.notify("window/showMessage", {"type": _WARNING, "message": str(error)})
+        return False
+    finally:
+        _refresh(jobs, library)
+    return True
+
+
+async def discard(jobs: Jobs, arguments: list[Any]) -> bool:
+    """Give up an interrupted generation; its text is parked."""
+    library, tx = _interrupted(jobs, arguments)
+    async with library.writing:
+        done = await jobs.unsaved.discard(library, tx)
     _refresh(jobs, library)
-    return kind != _WARNING
+    return done
+
+
+async def review(jobs: Jobs, arguments: list[Any]) -> bool:
+    """Show the text of a generation that awaits its review, and keep or discard it as its user says."""
+    from goalmap.files import recovery
+
+    library, tx = _interrupted(jobs, arguments)
+    text = await asyncio.to_thread(recovery.text_of, library.root, tx)
+    verdict = "later" if text is None else await jobs.review("this reference", text)
+    if verdict == "later":
+        return False
+    return await (finish if verdict == "keep" else discard)(jobs, arguments)
+
+
+def _interrupted(jobs: Jobs, arguments: list[Any]) -> tuple[OpenLibrary, str]:
+    argument = first_of(arguments)
+    return library_of(jobs.session, argument), argument["tx"]
 
 
 async def create_empty(jobs: Jobs, arguments: list[Any]) -> bool:

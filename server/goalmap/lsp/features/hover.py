@@ -20,7 +20,7 @@ _MAX_USERS: Final = 12
 
 def register(server: GoalmapServer, session: Session) -> None:
     """Serve this feature."""
-    server.request("textDocument/hover", {"hoverProvider": True})(partial(hover, session))
+    server.request("textDocument/hover", {"hoverProvider": True})(session.answering(partial(hover, session)))
 
 
 def hover(session: Session, params: dict[str, Any]) -> Any:
@@ -32,7 +32,7 @@ def hover(session: Session, params: dict[str, Any]) -> Any:
     if found is None:
         return None
     text, span = found
-    plain = "markdown" not in (session.server.client_capability("textDocument.hover.contentFormat") or ["markdown"])
+    plain = "markdown" not in (session.server.client_list("textDocument.hover.contentFormat") or ["markdown"])
     contents = {"kind": "plaintext" if plain else "markdown", "value": text}
     range_ = {"range": session.positions(cursor.document.lines).range(span)} if span else {}
     return {"contents": contents, **range_}

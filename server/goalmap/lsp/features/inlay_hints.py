@@ -20,7 +20,9 @@ Json = dict[str, Any]
 
 def register(server: GoalmapServer, session: Session) -> None:
     """Serve this feature."""
-    server.request("textDocument/inlayHint", {"inlayHintProvider": True})(partial(inlay_hints, session))
+    server.request("textDocument/inlayHint", {"inlayHintProvider": True})(
+        session.answering(partial(inlay_hints, session))
+    )
 
 
 def inlay_hints(session: Session, params: Json) -> Any:
@@ -31,20 +33,25 @@ def inlay_hints(session: Session, params: Json) -> Any:
     goal_map = library.goal_map
     positions = session.map_positions(library)
     first, last = positions.place(params["range"]["start"]), positions.place(params["range"]["end"])
+    shown = [
+        reference
+        for number in goal_map.outline.between(first[0], last[0])
+        for reference in goal_map.goal_of(goal_map.outline.entries[number]).references
+        if first <= (reference.span.line, reference.span.end) <= last
+        and library.library.has(reference.slot, reference.file)
+    ]
+    session.read_ahead(library, [library.library.path(one.slot, one.file) for one in shown])
     hints = []
     texts: dict[tuple[str, str], str | None] = {}
-    for number in goal_map.outline.between(first[0], last[0]):
-        for reference in goal_map.goal_of(goal_map.outline.entries[number]).references:
-            span = reference.span
-            if not first <= (span.line, span.end) <= last or not library.library.has(reference.slot, reference.file):
-                continue
-            key = reference.slot, reference.file
-            if key not in texts:
-                texts[key] = _label(session, library, reference)
-            if texts[key]:
-                closed = goal_map.lines[span.line][span.end : span.end + 1] == '"'
-                place = positions.position(span.line, span.end + closed)
-                hints.append({"position": place, "label": texts[key], "paddingLeft": True})
+    for reference in shown:
+        span = reference.span
+        key = reference.slot, reference.file
+        if key not in texts:
+            texts[key] = _label(session, library, reference)
+        if texts[key]:
+            closed = goal_map.lines[span.line][span.end : span.end + 1] == '"'
+            place = positions.position(span.line, span.end + closed)
+            hints.append({"position": place, "label": texts[key], "paddingLeft": True})
     return hints
 
 

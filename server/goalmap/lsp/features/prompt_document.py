@@ -12,8 +12,6 @@ from functools import partial
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
-from pygls.exceptions import JsonRpcInvalidParams
-
 from goalmap.core.assembly import Prompt
 from goalmap.core.goal_map import Goal, GoalPath
 from goalmap.core.text import Span, split_lines, to_units, visible
@@ -36,9 +34,11 @@ def register(server: GoalmapServer, session: Session) -> None:
     session.change_listeners.append(watch.changed)
     session.listeners.append(watch.tell)
     content = {"workspace": {"textDocumentContent": {"schemes": [SCHEME]}}}
-    server.request("workspace/textDocumentContent", content)(partial(text_document_content, session, watch))
-    server.request("goalmap/prompt")(partial(prompt, session))
-    server.request("goalmap/goalAt")(partial(goal_at, session))
+    server.request("workspace/textDocumentContent", content)(
+        session.answering(partial(text_document_content, session, watch))
+    )
+    server.request("goalmap/prompt")(session.answering(partial(prompt, session)))
+    server.request("goalmap/goalAt")(session.answering(partial(goal_at, session)))
 
 
 # -- names of documents ------------------------------------------------------------------------------------------------
@@ -58,10 +58,10 @@ def parse_uri(uri: str) -> tuple[str, GoalPath] | None:
 
     The query may also be `{"uri": <the map's>, "goal": [...]}`, for clients whose path is a title.
     """
-    parts = urlsplit(uri)
     try:
+        parts = urlsplit(uri)
         query = json.loads(unquote(parts.query))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     map_uri: Any = f"file://{parts.netloc}{parts.path}"
     if isinstance(query, dict):
@@ -106,10 +106,7 @@ def prompt(session: Session, params: Json) -> Json | None:
 
     Offsets count UTF-16 code units, whatever the encoding of positions.
     """
-    uri, path = params.get("uri"), params.get("goal")
-    if not isinstance(uri, str) or not isinstance(path, list) or not all(isinstance(part, str) for part in path):
-        raise JsonRpcInvalidParams("Invalid params of goalmap/prompt: 'uri' must be a string, 'goal' a list of strings")
-    found = _find(session, uri, tuple(path))
+    found = _find(session, params["uri"], tuple(params["goal"]))
     if found is None:
         return None
     library, goal = found
@@ -213,8 +210,15 @@ class _Watch:
                 server.notify("goalmap/promptChanged", {"uri": library.map_uri})
         if server.client_capability("workspace.textDocumentContent") is None:
             return
-        for uri, old in list(self.shown.items()):
+        for uri in self.shown:
             parsed = parse_uri(uri)
-            if parsed and parsed[0] in pending and (text := _text(self.session, uri)) != old:
-                self.shown[uri] = text
-                server.protocol.send_request("workspace/textDocumentContent/refresh", {"uri": uri})
+            if parsed and parsed[0] in pending:
+                telling = self.session.answering(self._tell_of)(uri)
+                if telling is not None:  # its disk is slow
+                    server.protocol.run_in_background(telling, "prompts")
+
+    def _tell_of(self, uri: str) -> None:
+        text = _text(self.session, uri)
+        if self.shown.get(uri, text) != text:
+            self.shown[uri] = text
+            self.session.server.protocol.send_request("workspace/textDocumentContent/refresh", {"uri": uri})

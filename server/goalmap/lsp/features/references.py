@@ -17,8 +17,12 @@ _READ: Final = 2  # DocumentHighlightKind
 
 def register(server: GoalmapServer, session: Session) -> None:
     """Serve these features."""
-    server.request("textDocument/references", {"referencesProvider": True})(partial(references, session))
-    server.request("textDocument/documentHighlight", {"documentHighlightProvider": True})(partial(highlight, session))
+    server.request("textDocument/references", {"referencesProvider": True})(
+        session.answering(partial(references, session))
+    )
+    server.request("textDocument/documentHighlight", {"documentHighlightProvider": True})(
+        session.answering(partial(highlight, session))
+    )
 
 
 def references(session: Session, params: Json) -> Any:

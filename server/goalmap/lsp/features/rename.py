@@ -17,6 +17,7 @@ from goalmap.core.text import visible
 from goalmap.lsp.protocol import RequestFailed
 from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Cursor, OpenLibrary, Session
+from goalmap.lsp.shapes import lookup
 from goalmap.lsp.workspace_edits import can_rename_files, workspace_edit
 
 Json = dict[str, Any]
@@ -26,11 +27,11 @@ def register(server: GoalmapServer, session: Session) -> None:
     """Serve these features."""
 
     def capability(client: Json) -> Json:
-        can_prepare = ((client.get("textDocument") or {}).get("rename") or {}).get("prepareSupport")
+        can_prepare = lookup(client, "textDocument.rename.prepareSupport")
         return {"renameProvider": {"prepareProvider": True} if can_prepare else True}
 
-    server.request("textDocument/rename", capability)(partial(rename, session))
-    server.request("textDocument/prepareRename")(partial(prepare_rename, session))
+    server.request("textDocument/rename", capability)(session.answering(partial(rename, session)))
+    server.request("textDocument/prepareRename")(session.answering(partial(prepare_rename, session)))
 
 
 def prepare_rename(session: Session, params: Json) -> Any:
@@ -58,7 +59,8 @@ def rename(session: Session, params: Json) -> Any:
         if target.reference is not None:
             return _rename_component(session, cursor, target.reference, params["newName"])
         edits = rename_key_edits(cursor.library.goal_map, target, params["newName"])
-        _check_writable(cursor.library.map_path)
+        library = cursor.library
+        session.ask(library.disk, ("writable", library.map_path), partial(_check_writable, [library.map_path]))
     except Refused as refused:
         raise RequestFailed(str(refused)) from None
     return workspace_edit(session, {cursor.library.map_path: edits})
@@ -68,7 +70,7 @@ def _rename_component(session: Session, cursor: Cursor, reference: Reference, na
     from goalmap.core.renames import Refused, check_file_name
 
     library = cursor.library
-    session.look(library)  # what is refused or not depends on the disk as it is now
+    session.see(library)  # what is refused or not depends on the disk as it is now
     check_file_name(library.library, reference, name)
     if name == reference.file:
         return None
@@ -81,15 +83,14 @@ def _rename_component(session: Session, cursor: Cursor, reference: Reference, na
             f"This editor does not let the server rename files. Rename the file to {shown} yourself, then use the "
             "quick fix at the references"
         )
-    if exists and os.path.lexists(new) and not os.path.samefile(old, new):
-        raise Refused(f"{visible(new)} exists already: choose another name")
+    if exists:
+        session.ask(library.disk, ("taken", new), partial(_check_free, old, new))
     edits = edits_of_moved(session, {old: new})[0]
-    for map_path in (path for path, found in edits.items() if found):
-        _check_writable(map_path)
+    written = [path for path, found in edits.items() if found]
+    check = partial(_check_writable, written, moved=(old, new) if exists else None)
+    session.ask(library.disk, ("writable", *written), check)
     if not exists:
         return workspace_edit(session, edits)
-    for path in (old, os.path.dirname(old), _nearest_folder(new)):
-        _check_writable(path)
     document = session.documents.get(old)
     old_uri = document.uri if document else library.uri(library.library.path(reference.slot, reference.file))
     return workspace_edit(session, edits, (old_uri, library.uri(library.library.path(reference.slot, name))))
@@ -126,12 +127,24 @@ def _nearest_folder(path: str) -> str:
     return folder
 
 
-def _check_writable(path: str) -> None:
-    """Raise `Refused` for a file or folder that is read-only."""
+def _check_free(old: str, new: str) -> None:
+    """Raise `Refused` where another file has the new name."""
     from goalmap.core.renames import Refused
 
-    if is_read_only(path):
-        raise Refused(f"{visible(path)} is read-only: make it writable first. Nothing was renamed")
+    if os.path.lexists(new) and not os.path.samefile(old, new):
+        raise Refused(f"{visible(new)} exists already: choose another name")
+
+
+def _check_writable(paths: list[str], *, moved: tuple[str, str] | None = None) -> None:
+    """Raise `Refused` where a file is read-only that is to be written, or a file or folder that a move changes."""
+    from goalmap.core.renames import Refused
+
+    if moved is not None:
+        old, new = moved
+        paths = [*paths, old, os.path.dirname(old), _nearest_folder(new)]
+    for path in paths:
+        if is_read_only(path):
+            raise Refused(f"{visible(path)} is read-only: make it writable first. Nothing was renamed")
 
 
 def is_read_only(path: str) -> bool:

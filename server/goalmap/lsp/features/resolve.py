@@ -22,6 +22,7 @@ from goalmap.lsp.features.arguments import component_json, goal_of, library_of
 from goalmap.lsp.features.code_actions import GENERATE, GENERATE_ALL, described_in_map, guess, missing_in
 from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import OpenLibrary, Session
+from goalmap.lsp.shapes import SHAPES, check
 
 FIELD: Final = "description"
 MAX_QUESTIONS: Final = 20
@@ -32,20 +33,21 @@ Json = dict[str, Any]
 def register(server: GoalmapServer, session: Session) -> None:
     """Serve this request."""
     capability = {"experimental": {"interactiveResolveProvider": {"kinds": ["command"]}}}
-    server.request("command/resolve", capability)(partial(resolve, session))
+    server.request("command/resolve", capability)(session.answering(partial(resolve, session)))
 
 
 def resolve(session: Session, params: Json) -> Any:
     """Return the command with the fields to fill, or, once they are, the command to run."""
-    command = params.get("command")
+    command = params["command"]
     arguments = params.get("arguments") or []
     done = {"command": command, "arguments": arguments}
-    if command not in (GENERATE, GENERATE_ALL) or not arguments or not isinstance(arguments[0], dict):
+    if command not in (GENERATE, GENERATE_ALL) or not arguments:
         return done
+    check(command, arguments, SHAPES[command])
     first: Json = arguments[0]
     if first.get(FIELD):
         return done
-    answers = {answer.get("id"): answer.get("value") for answer in params.get("formAnswers") or []}
+    answers = {answer["id"]: answer.get("value") for answer in params.get("formAnswers") or []}
     answer_into = _answer_one if command == GENERATE else _answer_all
     first, fields = answer_into(session, first, answers)
     answered: Json = {"command": command, "arguments": [first, *arguments[1:]]}
@@ -54,9 +56,8 @@ def resolve(session: Session, params: Json) -> Any:
 
 # -- one component -----------------------------------------------------------------------------------------------------
 def _answer_one(session: Session, argument: Json, answers: Json) -> tuple[Json, list[Json]]:
-    goal = visible("/".join(map(str, argument.get("goal") or ())))
-    slot = str(argument.get("slot", ""))
-    question = f"Describe the {visible(component_type(slot))} for {goal} in one line"
+    goal = visible("/".join(argument["goal"]))
+    question = f"Describe the {visible(component_type(argument['slot']))} for {goal} in one line"
     field = {"id": FIELD, "description": question, "type": {"kind": "string"}, "required": True}
     if FIELD not in answers:
         return argument, [{**field, "default": _default(session, argument)}]
@@ -67,11 +68,11 @@ def _answer_one(session: Session, argument: Json, answers: Json) -> tuple[Json, 
 
 
 def _default(session: Session, argument: Json) -> str:
-    library = session.library_at(str(argument.get("uri", "")))
+    library = session.library_at(argument["uri"])
     if library is None:
         return ""
     try:
-        place = tuple(argument.get("goal") or ()), str(argument.get("slot")), argument.get("index")
+        place = tuple(argument["goal"]), argument["slot"], argument.get("index")
         return guess(library, find_reference(library.goal_map, *place))
     except EditError:
         return ""
@@ -86,13 +87,13 @@ def _fault(answer: Any) -> str | None:
 # -- all that are missing ----------------------------------------------------------------------------------------------
 def _answer_all(session: Session, argument: Json, answers: Json) -> tuple[Json, list[Json]]:
     library = library_of(session, argument)
-    if not isinstance(argument.get("components"), list):
+    if argument.get("components") is None:
         argument = {**argument, **_listed(session, library, argument)}
     components: list[Json] = []
     fields: list[Json] = []
     for number, component in enumerate(argument["components"]):
         name = f"{FIELD}.{number}"
-        if not isinstance(component, dict) or FIELD in component:
+        if FIELD in component:
             components.append(component)
             continue
         answer = answers.get(name)
@@ -113,26 +114,31 @@ def _answer_all(session: Session, argument: Json, answers: Json) -> tuple[Json, 
 
 
 def _question(component: Json) -> str:
-    goal = visible("/".join(map(str, component.get("goal") or ())))
-    kind = visible(component_type(str(component.get("slot", ""))))
-    file = visible(str(component.get("file") or ""))
-    return f"Describe the {kind} {file} for {goal} in one line".replace("  ", " ")
+    goal = visible("/".join(component["goal"]))
+    kind = visible(component_type(component["slot"]))
+    file = visible(component["file"])
+    others = component.get("others") or ()
+    more = f" and {len(others)} more" if others else ""
+    return f"Describe the {kind} {file} for {goal}{more} in one line".replace("  ", " ")
 
 
 def _listed(session: Session, library: OpenLibrary, argument: Json) -> Json:
     """Return the components to ask about, and how many there are too many of for that."""
-    found = missing_in(session, library, goal_of(argument) if argument.get("goal") is not None else None)
+    from goalmap.workflows import shared_references
+
+    missing = missing_in(session, library, goal_of(argument) if argument.get("goal") is not None else None)
+    found = shared_references(missing, library.library)
     if len(found) <= MAX_QUESTIONS:
-        return {"components": [component_json(reference) for reference in found]}
+        return {"components": [component_json(reference, others) for reference, others in found]}
     components: list[Json] = []
     asked = left_out = 0
-    for reference in found:
+    for reference, others in found:
         described = _in_map(library, reference)
         if described is not None:
-            components.append(component_json(reference, description=described))
+            components.append(component_json(reference, others, description=described))
         elif asked < MAX_QUESTIONS:
             asked += 1
-            components.append(component_json(reference))
+            components.append(component_json(reference, others))
         else:
             left_out += 1
     return {"components": components, "leftOut": left_out}

@@ -25,8 +25,12 @@ _FILE: Final = 1
 
 def register(server: GoalmapServer, session: Session) -> None:
     """Serve these features."""
-    server.request("textDocument/documentSymbol", {"documentSymbolProvider": True})(partial(document_symbols, session))
-    server.request("workspace/symbol", {"workspaceSymbolProvider": True})(partial(workspace_symbols, session))
+    server.request("textDocument/documentSymbol", {"documentSymbolProvider": True})(
+        session.answering(partial(document_symbols, session))
+    )
+    server.request("workspace/symbol", {"workspaceSymbolProvider": True})(
+        session.answering(partial(workspace_symbols, session))
+    )
 
 
 def document_symbols(session: Session, params: Json) -> Any:
@@ -45,7 +49,7 @@ def document_symbols(session: Session, params: Json) -> Any:
             "name": _shown(node.name),
             "kind": _KINDS[node.kind],
             "location": {"uri": library.map_uri, "range": _range(node, positions)},
-            "containerName": "/".join(node.path if node.kind == "slot" else node.path[:-1]),
+            "containerName": visible("/".join(node.path if node.kind == "slot" else node.path[:-1])),
         }
         for node in walk(nodes)
     ]
@@ -91,7 +95,12 @@ def workspace_symbols(session: Session, params: Json) -> Any:
             names.append(name)
             places.append((library.uri(path), _FILE, folder, lambda: START_OF_FILE))
     return [
-        {"name": _shown(names[at]), "kind": kind, "containerName": within, "location": {"uri": uri, "range": range_()}}
+        {
+            "name": _shown(names[at]),
+            "kind": kind,
+            "containerName": visible(within),
+            "location": {"uri": uri, "range": range_()},
+        }
         for at in search(params.get("query") or "", names)
         for uri, kind, within, range_ in (places[at],)
     ]

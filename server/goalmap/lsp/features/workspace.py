@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import logging
 from functools import partial
 from typing import Any, Final
+
+from pygls.exceptions import JsonRpcException
 
 from goalmap.core.naming import COMPONENTS, MAP_NAME
 from goalmap.files import recovery
 from goalmap.files.errors import CommitError
 from goalmap.files.store import has_records
-from goalmap.lsp.buffers import after_recovery, before_write
 from goalmap.lsp.convert import to_path
 from goalmap.lsp.features.diagnostics import Publisher
 from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import OpenLibrary, Session
+from goalmap.lsp.telling import teller
+
+log = logging.getLogger(__name__)
 
 _WATCHED: Final = (f"**/{MAP_NAME}", f"**/{COMPONENTS}/**", f"**/{COMPONENTS}")
-_INFO: Final = 3
 
 Json = dict[str, Any]
 
 
 def register(server: GoalmapServer, session: Session, publisher: Publisher) -> None:
     """Serve these features."""
-    server.notification("workspace/didChangeWatchedFiles")(partial(files_changed, session, publisher))
+    server.notification("workspace/didChangeWatchedFiles")(partial(files_changed, session))
     server.notification("workspace/didChangeWorkspaceFolders")(partial(folders_changed, session, publisher))
     server.notification("workspace/didChangeConfiguration")(partial(configuration_changed, session))
     session.initialized_listeners.append(partial(_begin, session, publisher))
@@ -50,65 +53,53 @@ async def _watch(session: Session) -> None:
 
 async def discover(session: Session, publisher: Publisher) -> None:
     """Take in the libraries of the workspace, and finish what an earlier run left in them."""
-    for _ in session.discover_some():
+    taken = set()
+
+    async def take(library: OpenLibrary) -> None:
+        taken.add(library)
         publisher.publish_changed()
-        await asyncio.sleep(0)
-    for library in list(session.libraries.values()):
+        await recover(session, library)
+        publisher.publish_changed()
+
+    await session.discover(take)
+    for library in [one for one in session.libraries.values() if one not in taken]:
         await recover(session, library)
     publisher.publish_changed()
 
 
 async def recover(session: Session, library: OpenLibrary) -> None:
     """Finish what an earlier run left in a library; costs next to nothing where it left nothing."""
-    if not has_records(library.root):
+    if not await session.on_disk(library, partial(has_records, library.root)):
         return
     async with library.writing:
-        before = before_write(session, library)
         try:
-            report = await asyncio.to_thread(recovery.recover, library.root)
+            await asyncio.to_thread(recovery.recover, library.root, tell=teller(session, library))
         except CommitError as error:
             session.server.notify("window/logMessage", {"type": 2, "message": str(error)})
-            return
-        after_recovery(session, library, before, report)
-    said = [f"Finished an interrupted generation: {done.file}" for done in report.finished]
-    said += [f"Kept the text of an interrupted generation in {kept.path}: {kept.reason}" for kept in report.parked]
-    for message in [*said, *report.warnings]:
-        session.server.notify("window/showMessage", {"type": _INFO, "message": message})
-    if said:
-        session.look(library)
-        session.touch(library)
 
 
-def files_changed(session: Session, publisher: Publisher, params: Json) -> None:
+def files_changed(session: Session, params: Json) -> None:
     """Follow files that changed outside of the editor."""
-    for change in params.get("changes", []):
-        path = to_path(change["uri"])
-        if path is None:
-            continue
-        if os.path.basename(path) == MAP_NAME and path not in session.libraries and not os.path.exists(path):
-            continue
-        library = session.libraries.get(path) or session.library_of(path)
-        if library is None:
-            continue
-        if not os.path.exists(library.map_path) and library.document is None:
-            del session.libraries[library.map_path]
-            publisher.forget(library)
-            continue
+    paths = filter(None, (to_path(change["uri"]) for change in params["changes"]))
+    found = (session.libraries.get(path) or session.library_of(path) for path in paths)
+    for library in dict.fromkeys(filter(None, found)):
+        library.may_be_gone = True
         library.examined = False
         session.look(library)
-        session.touch(library)
-        for listener in session.save_listeners:
-            listener(library)
+        if library.map_path in session.libraries:
+            session.touch(library)
+            for listener in session.save_listeners:
+                listener(library)
 
 
 def folders_changed(session: Session, publisher: Publisher, params: Json) -> Any:
     """Follow the workspace's folders."""
     event = params["event"]
-    for removed in filter(None, (to_path(folder["uri"]) for folder in event.get("removed", []))):
+    for removed in filter(None, (to_path(folder["uri"]) for folder in event.get("removed") or [])):
         session.folders = [folder for folder in session.folders if folder != removed]
         for library in session.forget(removed):
             publisher.forget(library)
-    session.folders += filter(None, (to_path(folder["uri"]) for folder in event.get("added", [])))
+    session.folders += filter(None, (to_path(folder["uri"]) for folder in event.get("added") or []))
     return discover(session, publisher)
 
 
@@ -117,7 +108,11 @@ async def fetch_settings(session: Session) -> None:
     """Ask the client for the settings under `goalmap`, where it can be asked."""
     if not session.server.client_capability("workspace.configuration"):
         return
-    answer = await session.server.ask("workspace/configuration", {"items": [{"section": "goalmap"}]}, timeout_s=10)
+    try:
+        answer = await session.server.ask("workspace/configuration", {"items": [{"section": "goalmap"}]}, timeout_s=10)
+    except (JsonRpcException, TimeoutError) as error:
+        log.warning("No settings: %s", error)  # the libraries are to be found all the same
+        return
     apply_settings(session, answer[0] if isinstance(answer, list) and answer else None)
 
 

@@ -1,0 +1,242 @@
+"""I11: what is done beside what was asked for is told exactly once; where the teller dies in between, at least once."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from goalmap.files import journal, os_layer, recovery, transaction
+from goalmap.files import undo as undoing
+from goalmap.files.errors import Refused
+from goalmap.files.report import Report
+from support.told import begin, finish, recover, undo
+
+from .conftest import MAP, Library
+from .faults.tap import Killed, Tap
+
+
+def dies(act: Callable[[], object], call: int) -> bool:
+    """Do `act` as a process that dies at a call to the system; return whether it got that far."""
+    tap = Tap(die_at=call)
+    tap.install()
+    try:
+        act()
+    except Killed:
+        return True
+    finally:
+        tap.remove()
+    return False
+
+
+def displaced(library: Library) -> None:
+    """Leave what a process leaves that dies when its exchange has taken out what somebody saved in that instant."""
+    generation = library.finished()
+    real = os_layer.Folder.exchange
+
+    def exchange(self: os_layer.Folder, name: str, other: str) -> bool:
+        save(library, "saved in that instant")
+        real(self, name, other)
+        raise Killed
+
+    os_layer.Folder.exchange = exchange  # type: ignore[method-assign]
+    try:
+        generation.commit()
+    except Killed:
+        pass
+    finally:
+        os_layer.Folder.exchange = real  # type: ignore[method-assign]
+    save(library, "saved once more")  # on top of ours, which makes the displaced version the older one
+
+
+def save(library: Library, words: str) -> None:
+    """Save the map with another description, as an editor does that writes a new file."""
+    text = re.sub(r'"description": "[^"]*"', f'"description": "{words}"', library.map.read_text())
+    fresh = library.root / "editor.tmp"
+    fresh.write_text(text)
+    fresh.replace(library.map)
+
+
+CITE = {"slot": "constraints", "file": "cite.txt", "index": 0, "description": "cite"}
+
+
+# -- whoever acts next is told
+def test_a_commit_tells_what_its_recovery_of_others_parked(library: Library) -> None:
+    total = Report()
+    generation = transaction.begin(library.request(**CITE), tell=total.add)  # type: ignore[arg-type]
+    assert isinstance(generation, transaction.Generation)
+    generation.finish("Cite.\n")
+    displaced(library)
+    generation.commit()
+    assert [warning for warning in total.warnings if "saved once more" not in warning]
+    (parked,) = (library.root / ".goalmap" / "parked").glob("goal_map.*")
+    assert "saved in that instant" in parked.read_text()
+    assert sum(str(parked) in warning for warning in total.warnings) == 1
+
+
+def test_a_commit_tells_whose_text_it_parked(library: Library) -> None:
+    total = Report()
+    generation = transaction.begin(library.request(**CITE), tell=total.add)  # type: ignore[arg-type]
+    assert isinstance(generation, transaction.Generation)
+    generation.finish("Cite.\n")
+    library.finished().close()  # dead, with its text safe
+    library.map.write_text(MAP.replace("drill.txt", "hand.txt"))
+    generation.commit()
+    assert [(parked.slot, Path(parked.path).read_text()) for parked in total.parked] == [("protocol", "Drill down.\n")]
+
+
+def test_an_undo_tells_what_its_recovery_parked(library: Library) -> None:
+    library.generate(library.request(**CITE))  # type: ignore[arg-type]
+    displaced(library)
+    total = Report()
+    with pytest.raises(Refused, match="interrupted run had to be finished first"):
+        undoing.undo(str(library.root), tell=total.add)
+    assert len(total.warnings) == 1
+
+
+def test_what_was_told_is_not_told_again(library: Library) -> None:
+    displaced(library)
+    first, second = recover(str(library.root)), recover(str(library.root))
+    assert len(first.warnings) == 1
+    assert second.is_empty
+
+
+def refused_by_the_map(library: Library) -> None:
+    library.finished().close()
+    library.map.write_text(MAP.replace("drill.txt", "hand.txt"))
+
+
+def cut_short(library: Library) -> None:
+    generation = library.begin()
+    generation.append("Half of a te")
+    generation.close()
+
+
+@pytest.mark.parametrize("left", [displaced, refused_by_the_map, cut_short])
+def test_whatever_call_a_recovery_dies_at_what_it_parked_is_told(
+    left: Callable[[Library], None], tmp_path: Path
+) -> None:
+    """By the one that died or by the next: the record that says it goes only after it was told."""
+    for call in itertools.count(1):
+        library = Library(Path(tempfile.mkdtemp(dir=tmp_path)) / "library")
+        left(library)
+        told = Report()
+        recovers = partial(recovery.recover, str(library.root), tell=told.add)
+        if not dies(recovers, call):
+            break
+        recovers()
+        words = [*told.warnings, *(parked.path for parked in told.parked)]
+        for parked in (library.root / ".goalmap" / "parked").iterdir():
+            assert any(str(parked) in said for said in words), (call, parked.name)
+        assert library.records() == []
+    assert call > 20
+
+
+# -- an undo is of what its user has seen
+def test_an_undo_does_not_take_back_what_it_has_itself_just_finished(library: Library) -> None:
+    library.finished().close()
+    told = Report()
+    with pytest.raises(Refused, match="had to be finished first"):
+        undoing.undo(str(library.root), tell=told.add)
+    assert [done.slot for done in told.finished] == ["protocol"]
+    assert library.reference() == "autogen_protocol_for_debug.txt"
+    undo(str(library.root))
+    assert library.map.read_text() == MAP
+
+
+def test_the_newest_commit_is_undone_however_the_clock_steps(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = time.time_ns
+    library.generate()
+    monkeypatch.setattr(journal.time, "time_ns", lambda: real() - 3600 * 10**9)
+    newest = library.generate(library.request(**CITE))  # type: ignore[arg-type]
+    assert undo(str(library.root)).file == newest.file
+
+
+def test_the_receipt_of_the_newest_commit_is_never_forgotten(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("goalmap.files.commit.RECEIPTS_KEPT", 1)
+    real = time.time_ns
+    library.generate()
+    monkeypatch.setattr(journal.time, "time_ns", lambda: real() - 3600 * 10**9)
+    newest = library.generate(library.request(**CITE))  # type: ignore[arg-type]
+    assert undo(str(library.root)).file == newest.file
+    with pytest.raises(Refused, match="nothing to undo"):
+        undo(str(library.root))
+
+
+# -- asked again
+def test_an_older_buffer_does_not_pay_for_what_somebody_else_has_committed(library: Library) -> None:
+    """Two editors, the same question; the second one's buffer has not heard of the first one's commit."""
+    library.generate()
+    stale = library.request()
+    stale = type(stale)(**{**stale.__dict__, "map_text": MAP.replace("Find the cause.", "Mine.")})
+    told = Report()
+    done = begin(stale, tell=told.add)
+    assert isinstance(done, transaction.AlreadyDone)
+    assert [(change.old, change.new) for change in told.changes] == [("drill.txt", "autogen_protocol_for_debug.txt")]
+
+
+def test_an_older_buffer_is_refused_another_text_for_what_the_disk_has(library: Library) -> None:
+    library.generate()
+    other = library.request(description="something else")
+    other = type(other)(**{**other.__dict__, "map_text": MAP.replace("Find the cause.", "Mine.")})
+    with pytest.raises(Refused, match="Load the map again"):
+        begin(other)
+
+
+def test_a_text_that_awaits_its_review_is_kept_by_finish_and_by_nobody_else(library: Library) -> None:
+    request = library.request()
+    generation = library.finished(type(request)(**{**request.__dict__, "reviewed": True}))
+    generation.close()
+    assert [waiting.is_reviewed for waiting in recover(str(library.root), finish_buffered=True).pending] == [True]
+    assert library.map.read_text() == MAP
+    assert finish(str(library.root), generation.tx).finished
+    assert library.reference() == "autogen_protocol_for_debug.txt"
+
+
+# -- a dying owner
+def test_an_owner_that_dies_with_the_map_half_exchanged_is_waited_for(library: Library) -> None:
+    """The system may close the library's lock before the record's: the displaced save must still go back."""
+    generation = library.finished()
+    real, reading, writing = os_layer.Folder.exchange, *os.pipe()
+    if not os.fork():
+        os.read(reading, 1)  # holds the record's lock, as a process that is on its way out
+        os._exit(0)
+
+    def exchange(self: os_layer.Folder, name: str, other: str) -> bool:
+        save(library, "saved in that instant")
+        real(self, name, other)
+        raise Killed
+
+    os_layer.Folder.exchange = exchange  # type: ignore[method-assign]
+    try:
+        with pytest.raises(Killed):
+            generation.commit()
+    finally:
+        os_layer.Folder.exchange = real  # type: ignore[method-assign]
+    looks: list[str] = []
+    load = journal.Record.load
+
+    def release_after_a_look(folder: os_layer.Folder, name: str) -> journal.Record | None:
+        found = load(folder, name)
+        looks.append(name)
+        if len(looks) == 1:
+            os.write(writing, b"x")
+        return found
+
+    journal.Record.load = release_after_a_look  # type: ignore[method-assign, assignment]
+    try:
+        library.generate(library.request(**CITE))  # type: ignore[arg-type]
+    finally:
+        journal.Record.load = load  # type: ignore[method-assign]
+        os.wait()
+        os.close(reading)
+        os.close(writing)
+    assert "saved in that instant" in library.map.read_text()
+    assert library.parked() == {}

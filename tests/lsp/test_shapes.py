@@ -1,0 +1,77 @@
+"""Params are of the shape that features rely on, or their sender is told which member is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pygls.exceptions import JsonRpcInvalidParams
+
+from goalmap.lsp import app
+from goalmap.lsp.server import GoalmapServer
+from goalmap.lsp.shapes import ANY, ID, NATURAL, SHAPES, check
+
+PLACE = {"textDocument": {"uri": "file:///m"}, "position": {"line": 0, "character": 3}}
+
+
+def fault(value: Any, shape: Any) -> str:
+    with pytest.raises(JsonRpcInvalidParams) as caught:
+        check("a/method", value, shape)
+    return caught.value.message.removeprefix("Invalid params of a/method: ")
+
+
+@pytest.mark.parametrize(
+    ("value", "shape"),
+    [
+        (PLACE, SHAPES["textDocument/hover"]),
+        ({**PLACE, "more": [1]}, SHAPES["textDocument/hover"]),
+        ({"a": None}, {"a?": int}),
+        ({}, {"a?": int}),
+        ({"a": [{"b": True}, {"b": False}]}, {"a": [{"b": bool}]}),
+        ([], [str]),
+        ("x", ID),
+        (0, ID),
+        (0, NATURAL),
+        ("two", ("one", "two")),
+        (None, ANY),
+    ],
+)
+def test_what_is_of_a_shape_passes(value: Any, shape: Any) -> None:
+    check("a/method", value, shape)
+
+
+@pytest.mark.parametrize(
+    ("value", "shape", "message"),
+    [
+        ([], {"a": int}, "an object is expected"),
+        ({}, {"a": int}, "'a' must be an integer"),
+        ({"a": True}, {"a": int}, "'a' must be an integer"),
+        ({"a": 1.0}, {"a": int}, "'a' must be an integer"),
+        ({"a": 0}, {"a?": str}, "'a' must be a string"),
+        ({"a": [{"b": [0, -1]}]}, {"a": [{"b": [NATURAL]}]}, "'a[0].b[1]' must be an integer that is not negative"),
+        ({"a": 0.5}, {"a": ID}, "'a' must be an integer or a string"),
+        ({"a": []}, {"a": ("one", "two")}, "'a' must be 'one' or 'two'"),
+        ("abc", [str], "an array is expected"),
+        ([3], [str], "'[0]' must be a string"),
+    ],
+)
+def test_the_member_at_fault_is_named(value: Any, shape: Any, message: str) -> None:
+    assert fault(value, shape) == message
+
+
+@pytest.mark.parametrize("wrong", ["a" * 1_000_000, ["a" * 1_000_000], [["a"]] * 100_000, {"a": "b" * 1_000_000}])
+def test_a_complaint_is_short_whatever_was_sent(wrong: Any) -> None:
+    """One fault is said, and nothing that was sent is quoted."""
+    assert len(fault({"textDocument": {"uri": "x"}, "positions": wrong}, SHAPES["textDocument/selectionRange"])) < 80
+
+
+def test_a_method_or_a_command_without_a_shape_cannot_be_registered() -> None:
+    server = GoalmapServer("x", "1")
+    with pytest.raises(ValueError, match="my/method has no shape"):
+        server.request("my/method")(lambda _: None)
+    with pytest.raises(ValueError, match=r"my\.command has no shape"):
+        server.command("my.command")(lambda _: None)
+
+
+def test_every_shape_is_of_something_that_is_served() -> None:
+    assert app.build().protocol.shapes == SHAPES
