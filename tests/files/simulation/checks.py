@@ -54,11 +54,14 @@ def _is_ours(file: str, components: set[str]) -> bool:
 
 
 def _check_taken_back(world: World, text: Text) -> None:
-    """I4: a text may only be gone where somebody who had been told of it asked for an undo."""
-    undone_s = max((at_s for at_s, _ in world.undos if text.safe_s is not None and at_s > text.safe_s), default=None)
+    """I4: a text may only be gone where somebody asked for an undo, and could have been told of it before."""
+    safe_s = text.safe_s or 0.0
+    undone_s = max((at_s for at_s in world.undos if at_s > safe_s), default=None)
     if undone_s is None:
         world.wrong.append(f"I4 text {text.number} for {text.goal} is lost")
-    elif not any(text.file in said.text and (text.safe_s or 0) <= said.at_s <= undone_s for said in world.said):
+    elif text.committer is not None and text.committer.is_dead:
+        return  # it was killed before it could tell, or after it had
+    elif not any(text.file in said.text and safe_s <= said.at_s <= undone_s for said in world.said):
         world.wrong.append(
             f"I4 text {text.number} for {text.goal} was undone before anybody was told that it was there"
         )
@@ -83,6 +86,8 @@ def _check_told(world: World, act: Act) -> None:
     if act.process.is_dead:
         return
     told = [said for said in world.said if said.at_s >= act.at_s and act.name in said.text]
+    if act.what == "finished":  # who waits for a save has told before that it does
+        told += [said for said in world.said if said.process is act.process and act.name in said.text]
     if act.what == "undone":
         told = [said for said in told if said.process is act.process]
     if not told:

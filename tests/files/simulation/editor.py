@@ -353,7 +353,7 @@ class Editor:
     def undo(self) -> None:
         """Take the last one back."""
         self.world.note("undoes")
-        self.world.undos.append((self.world.hub.now_s, None))
+        self.world.undos.append(self.world.hub.now_s)
         self.execute(UNDO, {"uri": self.uri})
 
     def settle_interrupted(self, command: str) -> None:

@@ -249,7 +249,7 @@ class Play:
         if "generate" in step.what:
             arguments = ["generate", step.goal, "protocol", "--description", describe(step.goal)]
         if step.what == "undo":
-            self.world.undos.append((self.world.hub.now_s, None))
+            self.world.undos.append(self.world.hub.now_s)
         process = self._command(*arguments)
         if step.what == "killed generate":
             process.dies_at, process.dies_after_calls = step.moment, step.calls

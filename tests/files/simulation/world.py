@@ -61,6 +61,7 @@ class Text:
     asked_s: float
     safe_s: float | None = None
     file: str = ""  # the component's, once there is one
+    committer: Process | None = None  # who has said, or could not say any more, that it is in the library
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class World:
     said: list[Said] = field(default_factory=list)
     acts: list[Act] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
-    undos: list[tuple[float, str | None]] = field(default_factory=list)  # when a user asked for one
+    undos: list[float] = field(default_factory=list)  # when a user asked for one
     makers: dict[str, Process] = field(default_factory=dict)  # of records, by name
     undo_records: set[str] = field(default_factory=set)
     on_disk: dict[str, str] = field(default_factory=dict)
@@ -291,6 +292,7 @@ class World:
             record = old.rpartition(".gmj")[0][-TX_LENGTH:] + ".gmj"  # receipts may be numbered
             if folder_name == "receipts":
                 maker = self.makers.get(record)
+                self._note_committed(process, new)
                 if maker is not process:
                     component = self._file_in_receipt(new)
                     self.acts.append(Act(self.hub.now_s, process, "finished", component, maker))
@@ -305,6 +307,12 @@ class World:
                 if text.text == data:
                     text.file = new
             self.moment(process, "component")
+
+    def _note_committed(self, process: Process, name: str) -> None:
+        data = (self.root / ".goalmap" / "receipts" / name).read_bytes()
+        for text in self.texts:
+            if b"\n" + text.text.encode() in data:
+                text.committer = process
 
     def _file_in_receipt(self, name: str) -> str:
         data = (self.root / ".goalmap" / "receipts" / name).read_bytes()
