@@ -68,13 +68,24 @@ class Loop(asyncio.BaseEventLoop):
         if not self._process.is_dead:
             super().call_exception_handler(context)
 
+    def end(self) -> None:
+        """Cancel what is left, wait for its end, and close."""
+        if self._process.is_dead:
+            return
+        left = [task for task in self._tasks if not task.done()]
+        for task in left:
+            task.cancel()
+        if left:
+            self.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        self.close()
+
     def bury(self) -> None:
         """End the coroutines of a process that was killed, so that none of them wakes up later in another one."""
         with warnings.catch_warnings(), contextlib.suppress(BaseException):
             warnings.simplefilter("ignore", RuntimeWarning)  # about what nobody will ever await
             for task in self._tasks:
                 if not task.done():
-                    task._log_destroy_pending = False  # type: ignore[attr-defined]
+                    task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 - a dead one
                     with contextlib.suppress(BaseException):
                         task.get_coro().close()  # type: ignore[union-attr]
             self._tasks.clear()
@@ -88,13 +99,7 @@ def run(hub: Hub, main: Coroutine[Any, Any, Any]) -> Any:
     try:
         return loop.run_until_complete(main)
     finally:
-        if not loop._process.is_dead:
-            left = [task for task in loop._tasks if not task.done()]
-            for task in left:
-                task.cancel()
-            if left:
-                loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
-            loop.close()
+        loop.end()
 
 
 class Threads:

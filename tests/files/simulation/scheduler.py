@@ -1,5 +1,7 @@
 """Actors that take turns, by a seed, in virtual time."""
 
+# ruff: noqa: SLF001 - asyncio keeps its loop and task for each thread, and says so in private names only
+
 from __future__ import annotations
 
 import asyncio

@@ -545,7 +545,7 @@ def installed() -> Iterator[Path]:
     put(main, "parser", functools.cache(main.parser))  # a third of a command's time
     put(asyncio, "run", lambda work, **_: run(_world().hub, work))
     put(concurrent.futures, "ThreadPoolExecutor", _pool)
-    put(os, "urandom", lambda size: _world().rng.randbytes(size))
+    put(os, "urandom", lambda size: _world().rng.randbytes(size))  # noqa: PLW0108 - each has its own
     put(sys, "unraisablehook", lambda _: None)
     environment = dict(os.environ)
     for name in [name for name in os.environ if name.startswith(("OPENAI_", "GOALMAP_", "XDG_"))]:
