@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import queue
 import warnings
 from collections import deque
@@ -81,6 +82,7 @@ class Loop(asyncio.BaseEventLoop):
 
     def bury(self) -> None:
         """End the coroutines of a process that was killed, so that none of them wakes up later in another one."""
+        logging.disable()  # what cleans up finds that nothing works any more, and says so
         with warnings.catch_warnings(), contextlib.suppress(BaseException):
             warnings.simplefilter("ignore", RuntimeWarning)  # about what nobody will ever await
             for task in self._tasks:
@@ -90,6 +92,7 @@ class Loop(asyncio.BaseEventLoop):
                         task.get_coro().close()  # type: ignore[union-attr]
             self._tasks.clear()
             self.close()
+        logging.disable(logging.NOTSET)
 
 
 def run(hub: Hub, main: Coroutine[Any, Any, Any]) -> Any:
