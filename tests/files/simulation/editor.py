@@ -57,6 +57,12 @@ class Editor:
         return bool(self.changed)
 
     @property
+    def has_unsaved_reference(self) -> bool:
+        """Whether the buffer names a generated component that the disk does not."""
+        lines = self.text.split("\n")
+        return any("autogen_" in lines[at] for at in self.changed)
+
+    @property
     def uri(self) -> str:
         """The map's."""
         return self.world.map.as_uri()
@@ -353,13 +359,16 @@ class Editor:
     def undo(self) -> None:
         """Take the last one back."""
         self.world.note("undoes")
-        self.world.undos.append(self.world.hub.now_s)
         self.execute(UNDO, {"uri": self.uri})
 
     def settle_interrupted(self, command: str) -> None:
         """Use the quick fix of an interrupted generation."""
         journal = self.world.root / ".goalmap" / "journal"
         records = sorted(os.listdir(journal)) if journal.is_dir() else []
+        if command == DISCARD and any(
+            editor.has_unsaved_reference for editor in self.world.editors if editor is not self
+        ):
+            return  # nobody can take a reference out of a buffer that another server, or none, knows of
         if records:
             tx = Path(records[self.world.rng.randrange(len(records))]).stem
             self.world.note(f"{command} {tx}")

@@ -248,8 +248,6 @@ class Play:
         arguments = [step.what]
         if "generate" in step.what:
             arguments = ["generate", step.goal, "protocol", "--description", describe(step.goal)]
-        if step.what == "undo":
-            self.world.undos.append(self.world.hub.now_s)
         process = self._command(*arguments)
         if step.what == "killed generate":
             process.dies_at, process.dies_after_calls = step.moment, step.calls

@@ -98,7 +98,7 @@ class World:
     said: list[Said] = field(default_factory=list)
     acts: list[Act] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
-    undos: list[float] = field(default_factory=list)  # when a user asked for one
+    undos: list[float] = field(default_factory=list)  # when one was done
     makers: dict[str, Process] = field(default_factory=dict)  # of records, by name
     undo_records: set[str] = field(default_factory=set)
     on_disk: dict[str, str] = field(default_factory=dict)
@@ -265,6 +265,8 @@ class World:
     def _renamed(self, process: Process, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if name == "unlink":
             label = os.path.basename(args[0])
+            if process.open_files.get(kwargs.get("dir_fd", -1)) == "receipts":
+                self.undos.append(self.hub.now_s)
             if label in self.undo_records and self.makers.get(label) is not process:
                 self.acts.append(Act(self.hub.now_s, process, "undone", "undo", self.makers.get(label)))
             self.note(f"unlink {label}") if label.endswith(".gmj") else None
