@@ -356,8 +356,14 @@ class Editor:
         if isinstance(answer, dict) and answer["job"] not in self._ended:
             self.jobs[answer["job"]] = goal
 
+    def _is_elsewhere(self) -> bool:
+        """Whether another editor's buffer names what may be removed: nobody can take it out of there."""
+        return any(editor.has_unsaved_reference for editor in self.world.editors if editor is not self)
+
     def undo(self) -> None:
         """Take the last one back."""
+        if self._is_elsewhere():
+            return
         self.world.note("undoes")
         self.execute(UNDO, {"uri": self.uri})
 

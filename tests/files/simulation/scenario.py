@@ -248,6 +248,8 @@ class Play:
         arguments = [step.what]
         if "generate" in step.what:
             arguments = ["generate", step.goal, "protocol", "--description", describe(step.goal)]
+        if step.what == "undo" and any(editor.has_unsaved_reference for editor in self.world.editors):
+            return
         process = self._command(*arguments)
         if step.what == "killed generate":
             process.dies_at, process.dies_after_calls = step.moment, step.calls
@@ -258,17 +260,6 @@ class Play:
         self.commands += 1
         world = self.world
 
-        def act() -> None:
-            try:
-                run_command([*arguments, "--root", str(world.root)])
-            finally:
-                process = processes[0]
-                for stream in (process.stdout, process.stderr):
-                    stream.flush()
-                said = (process.stdout.buffer.getvalue() + process.stderr.buffer.getvalue()).decode()
-                if said.strip() and not process.is_dead:
-                    world.say(process, "command", said.strip())
-
-        process = world.spawn(f"{arguments[0]}{self.commands}", act)
-        processes = [process]
-        return process
+        return world.spawn(
+            f"{arguments[0]}{self.commands}", lambda: run_command([*arguments, "--root", str(world.root)])
+        )

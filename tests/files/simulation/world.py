@@ -143,7 +143,7 @@ class World:
         """Start a process."""
         process = Process(name)
         self.processes.append(process)
-        process.stdout, process.stderr = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+        process.stdout, process.stderr = _Terminal(self, process), _Terminal(self, process)
 
         def run_to_end() -> None:
             try:
@@ -472,6 +472,20 @@ def _pool(most: int = 32, **_: Any) -> Threads:
 
 async def _write_component(brief: Any, settings: Any, **options: Any) -> Accepted:
     return await _world().write_component(brief, settings, **options)
+
+
+class _Terminal(io.TextIOBase):
+    """What a command prints is read at once, line by line."""
+
+    def __init__(self, world: World, process: Process) -> None:
+        self._world, self._process, self._line = world, process, ""
+
+    def write(self, text: str) -> int:
+        if not self._process.is_dead:
+            *lines, self._line = (self._line + text).split("\n")
+            for line in filter(str.strip, lines):
+                self._world.say(self._process, "command", line)
+        return len(text)
 
 
 class _Output:
