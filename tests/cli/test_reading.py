@@ -61,7 +61,7 @@ def test_list_of_a_broken_map_shows_what_can_be_read(goalmap: Any, library: Path
     done = goalmap("list")
     assert done.lines[0].startswith("Technical/DEBUG")
     assert "goal_map.json:13:14: warning: Expected a colon" in done.err
-    assert "'goalmap check' shows all" in done.err
+    assert "(to see all: goalmap check)\n" in done.err
 
 
 def test_list_escapes_what_steers_a_terminal(goalmap: Any, write: Any) -> None:

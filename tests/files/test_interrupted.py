@@ -42,7 +42,7 @@ def make_record(root: Path) -> Record:
     header = Header(
         new_tx(), "generate", str(root), ("DEBUG",), "protocol", None, "a.txt", "b.txt", "components/protocols"
     )
-    with locked(str(root), timeout_s=10) as store:
+    with locked(str(root), timeout_s=10, tell=lambda _: None) as store:
         record = Record.create(store.journal, header)
     # The folder of the journal is the store's, and closed with it; the record's own descriptor is not.
     record.finish(b"Ask why.\n")

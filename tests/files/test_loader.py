@@ -118,3 +118,12 @@ def test_a_folder_with_a_map_of_its_own_is_another_library(root: Path) -> None:
     write(root, "components/personas/inner/goal_map.json", "{}")
     write(root, "components/personas/inner/components/personas/x.txt", "x")
     assert personas(LibraryLoader(str(root))) == {"a.txt", "security/deep.txt"}
+
+
+def test_a_folder_of_components_that_has_a_map_is_another_library(tmp_path: Path) -> None:
+    for name in ("goal_map.json", "components/personas/own.txt"):
+        for top in ("", "components/nested/", "components/personas/nested/"):
+            path = tmp_path / top / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("{}")
+    assert LibraryLoader(str(tmp_path)).load().files == {"components/personas/own.txt"}

@@ -203,6 +203,7 @@ def test_a_text_that_awaits_its_review_is_kept_by_finish_and_by_nobody_else(libr
 # -- a dying owner
 def test_an_owner_that_dies_with_the_map_half_exchanged_is_waited_for(library: Library) -> None:
     """The system may close the library's lock before the record's: the displaced save must still go back."""
+    next_one = library.finished(library.request(**CITE))  # type: ignore[arg-type]
     generation = library.finished()
     real, reading, writing = os_layer.Folder.exchange, *os.pipe()
     if not os.fork():
@@ -232,7 +233,7 @@ def test_an_owner_that_dies_with_the_map_half_exchanged_is_waited_for(library: L
 
     journal.Record.load = release_after_a_look  # type: ignore[method-assign, assignment]
     try:
-        library.generate(library.request(**CITE))  # type: ignore[arg-type]
+        next_one.commit()
     finally:
         journal.Record.load = load  # type: ignore[method-assign]
         os.wait()

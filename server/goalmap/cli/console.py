@@ -6,7 +6,7 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -155,6 +155,35 @@ def safe_for_terminal(text: str) -> str:
 def print_text(text: str) -> None:
     """Print a component's or prompt's text on stdout: just as it is, but on a terminal what could steer it escaped."""
     print(safe_for_terminal(text) if sys.stdout.isatty() else text)
+
+
+def command(*arguments: str, root: str = ".") -> str:
+    """Return a command of Goalmap's as one types it: `goalmap show 'A & B' --root 'my lib'`.
+
+    `root` is the `--root` to repeat; none is needed where one already is in the library. Control characters are shown
+    as escapes: safe to look at is worth more here than fit to be run.
+    """
+    words = ["goalmap", *arguments, *([] if root == os.curdir else ["--root", root])]
+    return visible(shell_words(words))
+
+
+def shell_words(words: Sequence[str]) -> str:
+    """Return `words` as the command line of this system's shell has them, quoted where they need it."""
+    if os.name == "nt":
+        import subprocess
+
+        return subprocess.list2cmdline(words)
+    import shlex
+
+    return shlex.join(words)
+
+
+def with_root(message: str, root: str) -> str:
+    """Return a message of the library's with the commands that it names made fit to be run from here."""
+    for name in ("recover", "undo"):
+        for quote in "`'":
+            message = message.replace(f"{quote}goalmap {name}{quote}", f"`{command(name, root=root)}`")
+    return message
 
 
 @cache

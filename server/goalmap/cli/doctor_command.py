@@ -13,7 +13,7 @@ from importlib import metadata
 from typing import Final
 
 from goalmap import __version__
-from goalmap.cli.console import count, shown_path, styled
+from goalmap.cli.console import command, count, shown_path, styled
 from goalmap.cli.exit_codes import FAILED, FINE
 from goalmap.cli.library import add_root
 from goalmap.core.text import visible
@@ -110,7 +110,7 @@ def _library(root: str) -> Iterator[Fact]:
     waiting = pending(folder)
     yield (
         "journal",
-        f"{count(len(waiting), 'generation')} interrupted: run 'goalmap recover'" if waiting else "empty",
+        f"{count(len(waiting), 'generation')} interrupted: run {command('recover', root=root)}" if waiting else "empty",
         (not waiting),
     )
     parked = os.path.join(folder, ".goalmap", "parked")

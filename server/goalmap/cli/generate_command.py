@@ -12,7 +12,18 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from goalmap.cli.console import CliError, fault_of, print_note, print_text, safe_for_terminal, shown_path, styled
+from goalmap.cli.console import (
+    CliError,
+    command,
+    fault_of,
+    print_note,
+    print_text,
+    safe_for_terminal,
+    shell_words,
+    shown_path,
+    styled,
+    with_root,
+)
 from goalmap.cli.exit_codes import FAILED, FINE, INTERRUPTED
 from goalmap.cli.library import Opened, add_root, find_goal, open_library, warn_of_syntax
 from goalmap.cli.telling import tell_reader
@@ -73,7 +84,7 @@ def _references(opened: Opened, options: argparse.Namespace) -> list[tuple[Refer
 
     goals = [find_goal(opened, options.goal)] if options.goal is not None else opened.goal_map.goals
     if options.slot is not None:
-        _check_slot(goals[0], options.slot)
+        _check_slot(goals[0], options.slot, options.root)
     if options.all:
         library = opened.load()
         missing = missing_references(goals, library)
@@ -81,9 +92,12 @@ def _references(opened: Opened, options: argparse.Namespace) -> list[tuple[Refer
     return [(_one_reference(opened, goals[0], options.slot, options.index), ())]
 
 
-def _check_slot(goal: Goal, slot: str) -> None:
+def _check_slot(goal: Goal, slot: str, root: str) -> None:
     if slot == TEMPLATE_SLOT:
-        raise CliError("a template is written by hand", help="'goalmap show' prints the prompt without one")
+        raise CliError(
+            "a template is written by hand",
+            help=f"to see the prompt without one: {command('show', '/'.join(goal.path), root=root)}",
+        )
     if slot not in goal.slots:
         slots = ", ".join(visible(name) for name in goal.slots) or "none yet"
         raise CliError(f"{visible(goal.name)} has no slot {visible(slot)}", help=f"its slots: {slots}")
@@ -94,6 +108,7 @@ def _one_reference(opened: Opened, goal: Goal, slot: str, index: int | None) -> 
     references = goal.slots[slot].references
     name = f"{visible(goal.name)}, {visible(slot)}"
     missing = [found for found in references if not library.has(slot, found.file)]
+    shown = [] if opened.asked_root == os.curdir else [opened.asked_root]
     if index is not None:
         chosen = [found for found in references if found.index == index]
         if not chosen:
@@ -103,7 +118,7 @@ def _one_reference(opened: Opened, goal: Goal, slot: str, index: int | None) -> 
     else:
         chosen = missing if len(references) > 1 else list(references)
     if not chosen:
-        raise CliError(f"{name} has no missing component", help="'goalmap check' shows what is missing")
+        raise CliError(f"{name} has no missing component", help=f"to see what is missing: {command('check', *shown)}")
     if len(chosen) > 1:
         which = ", ".join(f"{found.index} ({visible(found.file)})" for found in chosen)
         raise CliError(
@@ -209,13 +224,13 @@ class _Run:
                     tell=tell_reader,
                 )
                 self.worst = max(self.worst or FINE, outcome.exit_code)
-                _report(outcome)
+                _report(outcome, self.options.root)
                 return outcome
 
             if len(requests) == 1 and not skipped:
                 outcome = await one(requests[0])
                 if outcome.kind == "committed":
-                    print_note("'goalmap undo' takes it back.")
+                    print_note(f"To undo: {command('undo', root=self.options.root)}")
                 return outcome.exit_code
             summary = await workflows.generate_all(requests, one, at_once=_AT_ONCE)
             print_note(f"{replace(summary, skipped=skipped).message}.")
@@ -246,13 +261,14 @@ class _Run:
         what = f"the {component_type(reference.slot).replace('_', ' ')} of {'/'.join(reference.goal)}"
         if among > 1:
             what += f" ({reference.file})"
+        guess = guess_description(reference.file, reference.goal)
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            option = visible(shell_words(["--description", guess]))
             raise CliError(
                 f"a description of {visible(what)} is missing",
-                help=f'give one: --description "{visible(guess_description(reference.file, reference.goal))}", '
-                f'or put "{visible(reference.slot)}$description" into the map',
+                help=f'give one: {option}, or put "{visible(reference.slot)}$description" into the map',
             )
-        return _ask(what, guess_description(reference.file, reference.goal), may_skip=among > 1)
+        return _ask(what, guess, may_skip=among > 1)
 
     # -- --dry-run
     def show(self, request: workflows.GenerateRequest, model: ModelSettings) -> None:
@@ -318,16 +334,16 @@ class _Progress:
         print_note("\n… that will not do; the model starts over …")
 
 
-def _report(outcome: workflows.Outcome) -> None:
+def _report(outcome: workflows.Outcome, root: str) -> None:
     """Say on stdout what was committed, and on stderr what was not."""
     print_note("")
     for note in outcome.notes:
-        print_note(f"{styled('note', 'help', sys.stderr)}: {note}")
+        print_note(f"{styled('note', 'help', sys.stderr)}: {with_root(note, root)}")
     if outcome.exit_code == FINE:
         print(outcome.message, flush=True)
         return
     style = "warning" if outcome.exit_code == INTERRUPTED else "error"
-    print_note(f"goalmap: {styled(style, style, sys.stderr)}: {outcome.message}")
+    print_note(f"goalmap: {styled(style, style, sys.stderr)}: {with_root(outcome.message, root)}")
     if outcome.text is not None:
         print(outcome.text)
         if fault_of(sys.stdout) is not None:

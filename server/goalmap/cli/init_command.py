@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from goalmap.cli.console import CliError, shown_path
+from goalmap.cli.console import CliError, command, shown_path
 from goalmap.cli.exit_codes import FINE
 from goalmap.cli.starter import COMPONENTS, MAP
 from goalmap.core.naming import MAP_NAME
@@ -23,16 +23,20 @@ def run(options: argparse.Namespace) -> int:
     """Write the library. No file that exists is touched, and the map comes last: it never names what is not there."""
     map_path = os.path.join(options.dir, MAP_NAME)
     if os.path.lexists(map_path):
-        raise CliError(f"{shown_path(map_path)} exists already", help="'goalmap check' shows how it is")
+        raise CliError(f"{shown_path(map_path)} exists already", help=f"to validate it: {_check(options.dir)}")
     try:
         for path, text in COMPONENTS.items():
             _write(os.path.join(options.dir, *path.split("/")), text)
         _write(map_path, MAP)
     except OSError as error:
         raise CliError(f"cannot start a library: {explain(error)}") from error
-    where = "" if os.path.samefile(options.dir, ".") else f" --root {shown_path(options.dir)}"
-    print(f"\nTry it: goalmap show SUMMARIZE{where}")
+    root = os.curdir if os.path.samefile(options.dir, os.curdir) else options.dir
+    print(f"\nTry it: {command('show', 'SUMMARIZE', root=root)}")
     return FINE
+
+
+def _check(folder: str) -> str:
+    return command("check", *([] if os.path.samefile(folder, os.curdir) else [folder]))
 
 
 def _write(path: str, text: str) -> None:

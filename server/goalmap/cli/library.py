@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from goalmap.cli.console import CliError, print_note, shown_path, styled
+from goalmap.cli.console import CliError, command, print_note, shown_path, styled
 from goalmap.core.goal_map import Goal, GoalMap
 from goalmap.core.library import Library, near_names
 from goalmap.core.naming import MAP_NAME
@@ -20,7 +20,10 @@ _MAX_SHOWN = 5
 
 
 class Opened(NamedTuple):
-    """A library as it is on disk. `faults` is what is wrong with the reading of its map."""
+    """A library as it is on disk. `faults` is what is wrong with the reading of its map.
+
+    `asked_root` is the folder by which it was asked for, to be repeated in commands that are suggested.
+    """
 
     root: str
     map_path: str
@@ -28,6 +31,7 @@ class Opened(NamedTuple):
     loader: LibraryLoader
     read: Callable[[str], str | None]
     faults: tuple[Finding, ...]
+    asked_root: str = os.curdir
 
     def load(self) -> Library:
         """Return the snapshot of its component folders."""
@@ -75,10 +79,15 @@ def maps_at(path: str) -> list[str]:
 
 def _no_map(path: str) -> CliError:
     where = shown_path(path)
+    init = command("init", *_unless_here(path if os.path.isdir(path) else os.curdir))
     return CliError(
         f"there is no {MAP_NAME} in {'the current folder' if where == '.' else where}",
-        help="name the library's folder, or start one with 'goalmap init'",
+        help=f"name the library's folder, or start one: {init}",
     )
+
+
+def _unless_here(path: str) -> list[str]:
+    return [] if path == os.curdir else [path]
 
 
 def open_map(map_path: str) -> tuple[Opened | None, list[Finding]]:
@@ -111,7 +120,8 @@ def open_library(root: str) -> Opened:
     opened, faults = open_map(map_path)
     if opened is None:
         raise CliError(faults[0].problem.message, help=f"make {shown_path(map_path)} a readable file")
-    return opened
+    is_map = os.path.basename(root) == MAP_NAME
+    return opened._replace(asked_root=(os.path.dirname(root) or os.curdir) if is_map else root)
 
 
 def open_libraries(path: str) -> Iterator[Opened]:
@@ -138,7 +148,8 @@ def find_goal(opened: Opened, name: str) -> Goal:
     if near:
         hint = "did you mean " + _some(near) + "?"
     else:
-        hint = "'goalmap list' shows the goals" if names else f"{shown_path(opened.map_path)} has no goals yet"
+        list_ = command("list", *_unless_here(opened.asked_root))
+        hint = f"to see its goals: {list_}" if names else f"{shown_path(opened.map_path)} has no goals yet"
     raise CliError(f"{shown_path(opened.map_path)} has no goal {visible(name)}", help=hint)
 
 
@@ -153,4 +164,5 @@ def warn_of_syntax(opened: Opened) -> None:
     if broken is not None:
         span, message = broken
         place = f"{shown_path(opened.map_path)}:{span.line + 1}:{span.start + 1}"
-        print_note(f"{place}: {styled('warning', 'warning', sys.stderr)}: {message} ('goalmap check' shows all)")
+        check = command("check", *_unless_here(opened.asked_root))
+        print_note(f"{place}: {styled('warning', 'warning', sys.stderr)}: {message} (to see all: {check})")

@@ -5,12 +5,13 @@ Only that command's module is imported, so that none waits for what another need
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from goalmap import __version__
-from goalmap.cli.console import CliError, drop_rest, fault_of, output, print_error, print_note, styled
+from goalmap.cli.console import CliError, drop_rest, fault_of, output, print_error, print_note, styled, with_root
 from goalmap.cli.exit_codes import FAILED, INTERRUPTED
 from goalmap.core.text import visible
 
@@ -90,14 +91,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    root = os.curdir
     try:
         code = _run_plain(arguments)
         if code is not None:
             return code
         options = parser(_command(arguments)).parse_args(arguments)
+        root = getattr(options, "root", root)
         return int(options.run(options))
     except CliError as error:
-        print_error(str(error), error.help)
+        print_error(with_root(str(error), root), error.help)
         return error.exit_code
     except KeyboardInterrupt:
         import signal

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from goalmap import __version__
-from goalmap.cli.console import count, print_text, shown_path, styled
+from goalmap.cli.console import count, print_text, shown_path, styled, with_root
 from goalmap.core.goal_map import GoalMap
 from goalmap.core.library import Library
 from goalmap.core.problems import SEVERITIES, Severity, near_files
@@ -65,7 +65,10 @@ def as_text(checked: Sequence[Checked], severities: Severities) -> None:
             span, problem = finding.span, finding.problem
             place = f"{shown_path(one.full_path(finding))}:{span.line + 1}:{span.start + 1}"
             severity = severities[problem.code]
-            print(f"{place}: {styled(severity, severity, sys.stdout)} {problem.code}: {problem.message}")
+            message = problem.message
+            if problem.code == "generation.interrupted":
+                message = with_root(message, os.curdir if os.path.samefile(one.root, os.curdir) else one.root)
+            print(f"{place}: {styled(severity, severity, sys.stdout)} {problem.code}: {message}")
             if problem.related:
                 line = problem.related[0].line + 1
                 print(f"  {styled('note', 'help', sys.stdout)}: {problem.related[1]} is in line {line}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from goalmap.cli.console import CliError, print_note, print_text
+from goalmap.cli.console import CliError, command, print_note, print_text
 from goalmap.cli.exit_codes import FINE
 from goalmap.cli.library import Opened, add_goal, add_root, find_goal, open_library
 from goalmap.core.assembly import Prompt, assemble
@@ -58,7 +58,6 @@ def require_whole(opened: Opened, goal: Goal, prompt: Prompt) -> None:
         fault = opened.loader.examine([path]).faults.get(path)
         lines.append(f"  {visible(path)} {fault.reason if fault else 'does not exist'}")
     first = prompt.missing[0]
-    index = "" if first.index is None else f" --index {first.index}"
-    raise CliError(
-        "\n".join(lines), help=f"write them, or have one written: goalmap generate {name} {visible(first.slot)}{index}"
-    )
+    index = () if first.index is None else ("--index", str(first.index))
+    generate = command("generate", "/".join(goal.path), first.slot, *index, root=opened.asked_root)
+    raise CliError("\n".join(lines), help=f"write them, or have one written: {generate}")

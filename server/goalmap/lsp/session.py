@@ -468,19 +468,23 @@ class Session(Hooks):
         return gone
 
     def library_of(self, path: str) -> OpenLibrary | None:
-        """Return the library that a file belongs to: that of its map, or of the nearest map above it."""
-        folder = os.path.dirname(path)
-        while True:
+        """Return the library that a file belongs to: that of its map, or of the nearest map above it.
+
+        The disk is asked, too, where a library is known: one within it may be as yet unknown. It need not be asked
+        about files that the known one has, since its listing leaves out what belongs to another.
+        """
+        folder, known = os.path.dirname(path), None
+        while known is None:
             known = self.libraries.get(os.path.join(folder, MAP_NAME))
-            if known is not None:
-                return known
             parent = os.path.dirname(folder)
             if parent == folder:
                 break
             folder = parent
+        if known is not None and (path == known.map_path or known.relative(path) in known.library.files):
+            return known
         found = self._map_of(path)
         if found is None or found in self.libraries:
-            return self.libraries.get(found or "")
+            return self.libraries.get(found or "", known)
         library = self._add(found)
         self.look(library)
         return library

@@ -23,6 +23,7 @@ from .scenes import (
     CHUNKS,
     EDIT,
     MAP_MODE,
+    REVIEWED,
     TEXT,
     UNDO,
     Place,
@@ -117,6 +118,20 @@ def after_recovery(scene: Scene, place: Place, *, keeps_pieces: bool, asks_first
             return ["an exception: " + traceback.format_exc()]
 
 
+def _check_review(scene: Scene, place: Place) -> list[str]:
+    """Check that a text waits for its review until its user has said to keep it, and no longer."""
+    offered = any(waiting.is_reviewed for waiting in recover(str(place.root), finish_buffered=True).pending)
+    wrong = []
+    if not place.told.has("kept"):
+        if is_new(scene, place):
+            wrong.append("recovery committed what its user has not seen")
+        if place.told.has("finished") and not offered:
+            wrong.append("I4 the text was safe and is not offered for its review")
+    if place.told.has("approved") and offered:
+        wrong.append("what its user has approved is offered again")
+    return wrong
+
+
 def _after_recovery(scene: Scene, place: Place, *, keeps_pieces: bool, asks_first: bool) -> list[str]:
     told, wrong = place.told, []
     place.enter()
@@ -125,6 +140,8 @@ def _after_recovery(scene: Scene, place: Place, *, keeps_pieces: bool, asks_firs
         recover(str(place.root))
         if place.map.read_bytes() != old:
             wrong.append("recovery changed the map behind the editor's back")
+    if scene is REVIEWED:
+        wrong += _check_review(scene, place)
     if asks_first and not is_new(scene, place):
         is_safe = told.has("finished")
         told.say("asked again")

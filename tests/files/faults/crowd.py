@@ -1,10 +1,11 @@
 """Many at once: processes that commit to one map and are killed at random, an editor, and a reader that looks on.
 
     python tests/files/faults/crowd.py [--rounds N] [--seed N] [--slots N] [--kills N]
-                                       [--processes N | --servers N [--view VIEW]]
+                                       [--processes N [--nested] | --servers N [--view VIEW]]
 
 With --servers they are language servers and a command line in place of bare processes; VIEW says how the editors of the
-servers have the map: closed, clean, or dirty. The first round has the seed that is given, each further one the next.
+servers have the map: closed, clean, or dirty. With --nested there is a second library in a folder of the first one's
+components, and every other process works there. The first round has the seed that is given, each further one the next.
 
 Nothing may be lost, orphaned or dangling, nothing paid for twice that was safe, and the reader may never see a torn
 map. A round that fails keeps all that it left, below $GOALMAP_FAILURES or the folder of temporary files, and says how
@@ -54,6 +55,7 @@ from .tap import Tap, changes_disk
 COUNT = re.compile(rb'"count": "(\d{6})"')
 GENERATED = re.compile(rb'"autogen_protocol_for_goal(\d+)')
 PACE_S = 0.05  # of the editor
+MISLED_S = 10.0  # how long after a displaced commit a request may come that was misled by it
 STOPPING_S = 30.0
 
 
@@ -117,6 +119,11 @@ class Crowd:
     def log(self, line: str) -> None:
         """Append a line with the time to the log of this process; all processes have the same clock."""
         _append(self.logs / f"{os.getpid()}.log", f"{time.monotonic():.6f} {line}")
+
+    def was_displaced(self, number: int, at_s: float) -> bool:
+        """Whether an editor of this test had displaced the commit of this slot just before a request of that time."""
+        times = [float(line.split()[0]) for line in self.noted("displaced") if line.endswith(f" {number}")]
+        return any(-1 < at_s - time_s < MISLED_S for time_s in times)
 
     def parked(self, pattern: re.Pattern[bytes]) -> set[int]:
         """Return the numbers that this pattern finds in the maps that are parked."""
@@ -247,7 +254,7 @@ class Crowd:
                     return True
                 for number in GENERATED.findall(displaced):
                     if number not in GENERATED.findall(new):
-                        self.note("displaced", number.decode())
+                        self.note("displaced", f"{time.monotonic()} {number.decode()}")
                 expected, new = new, joined(new, displaced)
                 if expected == new:
                     return True
@@ -290,8 +297,8 @@ class Crowd:
         wrong += [f"I3 record {name}" for name in os.listdir(self.root / ".goalmap" / "journal")]
         safe: set[str] = set()
         for line in sorted(self.noted("ledger"), key=lambda line: int(line.split()[0])):
-            _, what, number = line.split()
-            if what == "paid" and number in safe and number not in self.noted("displaced"):
+            at_ns, what, number = line.split()
+            if what == "paid" and number in safe and not self.was_displaced(int(number), int(at_ns) / 1e9):
                 wrong.append(f"I5 paid again for GOAL{number}, whose text was safe")
             safe |= {number} if what == "safe" else set()
         counted, there = max((int(line) for line in self.noted("edits")), default=0), int(final["EDITOR"]["count"])
@@ -377,12 +384,13 @@ def start_process(act: Callable[[], None], crowd: Crowd, stop: Stop) -> Child:
 
 
 class Onlookers:
-    """The editor and the reader: they are asked to end, so that none of them is stopped within a save."""
+    """The editor and the reader of each library: they are asked to end, so that none is stopped within a save."""
 
-    def __init__(self, crowd: Crowd) -> None:
-        self._crowd, self._stop = crowd, Stop()
+    def __init__(self, crowds: list[Crowd]) -> None:
+        self._stop = Stop()
         self.children = [
             start_process(lambda: act(self._stop), crowd, self._stop)  # noqa: B023 - at once
+            for crowd in crowds
             for act in (crowd.edit, crowd.read)
         ]
 
@@ -405,13 +413,15 @@ class Onlookers:
         return wrong
 
 
-def play(crowd: Crowd, result: Result, *, processes: int, kills: int, seed: int, patience_s: float) -> None:
-    """Play one round."""
-    rng = random.Random(seed)
-    onlookers = Onlookers(crowd)
+def play(crowds: list[Crowd], result: Result, *, processes: int, kills: int, seed: int, patience_s: float) -> None:
+    """Play one round, in all these libraries at once."""
+    rng, crowd = random.Random(seed), crowds[0]
+    onlookers = Onlookers(crowds)
 
     def start(share: int) -> Child:
-        return start_process(lambda: crowd.work(list(range(share, crowd.slots, processes))), crowd, onlookers.stop)
+        number, at = divmod(share, len(crowds))
+        slots = list(range(number, crowd.slots, processes // len(crowds)))
+        return start_process(lambda: crowds[at].work(slots), crowds[at], onlookers.stop)
 
     try:
         start_s = time.monotonic()
@@ -441,7 +451,7 @@ def play(crowd: Crowd, result: Result, *, processes: int, kills: int, seed: int,
         result.seconds = time.monotonic() - start_s
     finally:
         result.wrong += onlookers.end()
-    result.paid = sum(" paid " in line for line in crowd.noted("ledger"))
+    result.paid = sum(" paid " in line for one in crowds for line in one.noted("ledger"))
 
 
 def play_round(options: argparse.Namespace, seed: int) -> Result:
@@ -453,9 +463,9 @@ def play_round(options: argparse.Namespace, seed: int) -> Result:
             from .servers import play_servers, texts_for  # late: half of Goalmap comes with it
 
             texts = texts_for(options.slots, options.kills, seed)
-            crowd = Crowd(base, options.slots, texts=frozenset(texts))
+            crowds = [Crowd(base, options.slots, texts=frozenset(texts))]
             judge = play_servers(
-                crowd,
+                crowds[0],
                 result,
                 texts,
                 servers=options.servers,
@@ -465,19 +475,25 @@ def play_round(options: argparse.Namespace, seed: int) -> Result:
                 patience_s=options.patience_s,
             )
         else:
-            crowd, judge = Crowd(base, options.slots), list
+            crowds, judge = [Crowd(base, options.slots)], list
+            if options.nested:
+                crowds.append(Crowd(base / "nested", options.slots, root=crowds[0].root / "components" / "nested"))
             play(
-                crowd,
+                crowds,
                 result,
                 processes=options.processes,
                 kills=options.kills,
                 seed=seed,
                 patience_s=options.patience_s,
             )
-        result.wrong += [*crowd.check(), *judge()]
-        result.edits, result.reads = len(crowd.noted("edits")), sum(map(int, crowd.noted("reads")))
-        result.waits_s = [float(line) for line in crowd.noted("waits")]
-        result.parked, result.displaced = len(crowd.parked_maps()), len(crowd.noted("displaced"))
+        for crowd in crowds:
+            result.wrong += crowd.check()
+            result.edits += len(crowd.noted("edits"))
+            result.reads += sum(map(int, crowd.noted("reads")))
+            result.waits_s += [float(line) for line in crowd.noted("waits")]
+            result.parked += len(crowd.parked_maps())
+            result.displaced += len(crowd.noted("displaced"))
+        result.wrong += judge()
     except Exception:  # noqa: BLE001 - whatever it is, the round has failed, and what it leaves is kept
         result.wrong.append(traceback.format_exc())
     if result.wrong:
@@ -492,7 +508,7 @@ def _keep(base: Path, result: Result, options: argparse.Namespace, seed: int) ->
     kept = home / f"crowd-{seed}-{base.name.rpartition('-')[2]}"
     shutil.copytree(base, kept, symlinks=True)
     who = ["--servers", str(options.servers), "--view", options.view] if options.servers else []
-    who = who or ["--processes", str(options.processes)]
+    who = who or ["--processes", str(options.processes), *(["--nested"] if options.nested else [])]
     again = [sys.executable, __file__, "--rounds", "1", "--seed", str(seed), "--slots", str(options.slots)]
     command = shlex.join([*again, "--kills", str(options.kills), *who])
     report = {"command": command, "seed": seed, "options": vars(options), "result": str(result), "wrong": result.wrong}
@@ -506,6 +522,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0, help="of the first round")
     parser.add_argument("--processes", type=int, default=8)
+    parser.add_argument("--nested", action="store_true", help="in two libraries, one within the other")
     parser.add_argument("--slots", type=int, default=200)
     parser.add_argument("--kills", type=int, default=50, help="in each round")
     parser.add_argument("--servers", type=int, default=0, help="language servers, in place of the processes")

@@ -37,6 +37,7 @@ from .kinds import (
     power_points,
 )
 from .mutants import MUTANTS, Mutant
+from .mutants_by_test import MUTANTS_BY_TEST, fails
 from .scenes import NO_DIR_FD, NO_EXCHANGE, POWER_SCENES, SCENES, STEADY, Scene
 from .tap import changes_disk
 
@@ -111,10 +112,15 @@ def sample(by_scene: list[list[Point]], size: int) -> list[Point]:
 
 
 # -- mutants
+ALL_MUTANTS = [*MUTANTS, *MUTANTS_BY_TEST]
+
+
 def catch(number: int) -> tuple[int, str]:
     """Apply a mutant and look for a point that notices; return it, or nothing. Needs a process of its own."""
-    mutant = MUTANTS[number]
+    mutant = ALL_MUTANTS[number]
     mutant.apply()
+    if mutant.kind == "test":
+        return number, mutant.test if fails(mutant.test) else ""
     random.seed(number)
     points = _mutant_points(mutant)
     for tried, point in enumerate(points, 1):
@@ -140,7 +146,7 @@ def run_mutants(numbers: list[int], jobs: int) -> Iterator[tuple[Mutant, str]]:
     """Yield each mutant with what caught it; nothing where nothing did."""
     with multiprocessing.get_context("fork").Pool(jobs, maxtasksperchild=1) as pool:
         for number, caught in pool.imap(catch, numbers, chunksize=1):
-            yield MUTANTS[number], caught
+            yield ALL_MUTANTS[number], caught
 
 
 def main() -> int:
@@ -175,10 +181,11 @@ def main() -> int:
         failures += len(violated)
     if "mutants" in kinds:
         start_s, escaped = time.monotonic(), 0
-        for mutant, caught in run_mutants(list(range(len(MUTANTS))), arguments.jobs):
+        for mutant, caught in run_mutants(list(range(len(ALL_MUTANTS))), arguments.jobs):
             print(f"  {'caught ' if caught else 'ESCAPED'} {mutant.name} ({mutant.kind}): {caught}", flush=True)
             escaped += not caught
-        print(f"mutants  {len(MUTANTS)} seeded, {len(MUTANTS) - escaped} caught, {time.monotonic() - start_s:.1f} s")
+        seconds = time.monotonic() - start_s
+        print(f"mutants  {len(ALL_MUTANTS)} seeded, {len(ALL_MUTANTS) - escaped} caught, {seconds:.1f} s")
         failures += escaped
     return 1 if failures else 0
 

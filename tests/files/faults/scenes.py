@@ -17,7 +17,7 @@ from goalmap.files.plain import create_empty
 from goalmap.files.platforms import Platform
 from goalmap.files.request import GenerateRequest
 from goalmap.files.transaction import AlreadyDone
-from support.told import begin, recover, replace_map_text, undo
+from support.told import begin, finish, recover, replace_map_text, undo
 
 # CRLF, tabs, a BOM, odd blanks and a duplicate key: whatever is not the one string must stay as it is.
 MAP = (
@@ -73,6 +73,7 @@ class Scene:
     platform: Platform | None = None
     map_text: str = MAP
     hand: str = ""  # what the scene itself writes in the slot by another hand, if anything
+    reviewed: bool = False
 
     def request(self, place: Place, description: str = "root causes") -> GenerateRequest:
         """Return the request that this scene is about."""
@@ -84,6 +85,7 @@ class Scene:
             self.old,
             description,
             self.naming,  # type: ignore[arg-type]
+            reviewed=self.reviewed,
         )
 
     @property
@@ -166,13 +168,18 @@ def generate(
         if isinstance(generation, AlreadyDone):
             told.say("committed " + generation.result.file)
             return
-        told.say("paid")
-        for number, chunk in enumerate(CHUNKS if text is TEXT else (text,)):
-            generation.append(chunk)
-            told.say(f"chunk{number}")
-        told.say("received")
-        generation.finish(text)
-        told.say("finished")
+        if generation.text is None:
+            told.say("paid")
+            for number, chunk in enumerate(CHUNKS if text is TEXT else (text,)):
+                generation.append(chunk)
+                told.say(f"chunk{number}")
+            told.say("received")
+            generation.finish(text)
+            told.say("finished")
+        if generation.awaits_review:
+            told.say("kept")
+            generation.approve()
+            told.say("approved")
         meanwhile(place)
         committed = generation.commit()
         told.say("committed " + committed.file)
@@ -317,6 +324,7 @@ NO_DIR_FD = _generate_scene(
     prepare=_seen_before,
     platform=Platform(has_dir_fd=False, syncs_folders=False, has_modes=True, rename_call=None),
 )
+REVIEWED = _generate_scene("generate, and keep after a review", prepare=_seen_before, reviewed=True)
 UNDO = Scene("undo", _undo, prepare=_committed_before)
 BUFFERED = Scene("generate through an editor's buffer", _buffered, prepare=_seen_before)
 EDIT = Scene("edit of the map by a command", _edit, prepare=_seen_before)
@@ -326,7 +334,21 @@ TAKEN_LATE = _generate_scene("generate, the name taken meanwhile", meanwhile=_ta
 BY_HAND = Scene("commit, then undone by hand", _commit_and_undo_by_hand, prepare=_seen_before)
 
 
-SCENES = [STEADY, FRESH, TAKEN, LINKED, REFERENCED, NO_EXCHANGE, NO_DIR_FD, UNDO, BUFFERED, EDIT, CONFLICT, TAKEN_LATE]
+SCENES = [
+    STEADY,
+    FRESH,
+    TAKEN,
+    LINKED,
+    REFERENCED,
+    NO_EXCHANGE,
+    NO_DIR_FD,
+    REVIEWED,
+    UNDO,
+    BUFFERED,
+    EDIT,
+    CONFLICT,
+    TAKEN_LATE,
+]
 # Only for power cuts: a kill in the middle of what the user does by hand is the user's.
 POWER_SCENES = [BY_HAND]
 
@@ -337,8 +359,10 @@ def was_overruled(scene: Scene, place: Place) -> bool:
 
 
 def run_recovery(place: Place) -> None:
-    """Recover as `goalmap recover` does."""
-    recover(str(place.root), finish_buffered=True)
+    """Recover as `goalmap recover` does, and keep what it offers for a review."""
+    for waiting in recover(str(place.root), finish_buffered=True).pending:
+        if waiting.is_reviewed:
+            finish(str(place.root), waiting.tx)
 
 
 # -- checking

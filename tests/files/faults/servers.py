@@ -44,17 +44,19 @@ CAPABILITIES = {"experimental": {"goalmap": {"showsGenerated": True}}}
 class Servers:
     """Who generates, and the endpoint that they ask."""
 
-    def __init__(self, crowd: Crowd, endpoint: Endpoint, result: Result) -> None:
+    def __init__(self, crowd: Crowd, endpoint: Endpoint, result: Result, kills: int) -> None:
         self.crowd, self.endpoint, self.result = crowd, endpoint, result
+        self.tries = TRIES + kills  # all of which one of them may get
         self.env = environment(endpoint.base_url, crowd.notes / "home")
         self.running: set[asyncio.subprocess.Process] = set()
+        self.arrived_s: list[float] = []  # of each request
         self.safe_since: dict[int, int] = {}  # by slot: how many requests there had been
 
     async def serve(self, numbers: list[int], editor: OpenMap | None, view: View) -> None:
         """Generate these slots through one server after the other."""
         left = list(numbers)
         following = asyncio.create_task(editor.follow()) if editor else None
-        for _ in range(TRIES):
+        for _ in range(self.tries):
             if left:
                 await self._serve_once(left, editor, view)
         self.result.wrong += [f"GOAL{number} was given up" for number in left]
@@ -146,7 +148,7 @@ class Servers:
     async def command(self, numbers: list[int]) -> None:
         """Generate these slots by the command line, one after the other."""
         for number in numbers:
-            for _ in range(TRIES):
+            for _ in range(self.tries):
                 await self._run("generate", f"GOAL{number}", "protocol", "--description", f"describe slot <{number}>")
                 if self._is_there(number):
                     self._note_safe(number)  # somebody's recovery may have finished it
@@ -186,6 +188,7 @@ class Servers:
         """Log each request as it comes."""
         for at in itertools.count():
             request = await self.endpoint.arrived(at + 1)
+            self.arrived_s.append(time.monotonic())
             self.crowd.log(f"request {at} for GOAL{_slot_of(request)}")
 
     def _note_safe(self, number: int) -> None:
@@ -195,10 +198,11 @@ class Servers:
 
     def paid_again(self) -> list[str]:
         """Return who paid for what was safe (I5)."""
-        found, displaced = [], set(self.crowd.noted("displaced"))
+        found = []
         for at, request in enumerate(self.endpoint.requests):
             number = _slot_of(request)
-            if at >= self.safe_since.get(number, at + 1) and str(number) not in displaced:
+            is_safe = at >= self.safe_since.get(number, at + 1)
+            if is_safe and not self.crowd.was_displaced(number, self.arrived_s[at]):
                 found.append(f"I5 paid again for GOAL{number}, whose text was safe, by request {at}")
         return found
 
@@ -232,7 +236,7 @@ def play_servers(
 
     Return what says, once all is recovered, whether the users of the servers' editors have lost something.
     """
-    onlookers = Onlookers(crowd)  # before there is a loop, which no fork survives
+    onlookers = Onlookers([crowd])  # before there is a loop, which no fork survives
     editors: list[OpenMap] = []
     start_s = time.monotonic()
     try:
@@ -260,7 +264,7 @@ async def _play(
 ) -> None:
     ledger = crowd.logs / "requests.jsonl"
     async with Endpoint([Reply(text=text, chunk_chars=64) for text in texts], ledger=ledger) as endpoint:
-        everybody = Servers(crowd, endpoint, result)
+        everybody = Servers(crowd, endpoint, result, kills)
         shares = 2 * servers + 1
         aside = [
             asyncio.create_task(everybody.kill(kills, random.Random(seed))),

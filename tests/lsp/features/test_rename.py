@@ -374,3 +374,17 @@ def test_files_that_come_and_go_in_the_editor_are_seen_at_once(edit: Edit, metho
         path.write_text(text)
         editor.notify("workspace/didCreateFiles", {"files": [{"uri": editor.uri("components/personas/critic.txt")}]})
         assert problems(editor) == set()
+
+
+def test_a_move_in_a_library_within_the_components_of_another(edit: Edit) -> None:
+    """Nobody has opened it, and no look through the workspace finds it; the disk has its map all the same."""
+    inner = "components/nested/"
+    nested = LIBRARY.replace("-- inner/", f"-- {inner}")
+    editor = edit(nested)
+    old, new = (f"{inner}components/personas/{name}.txt" for name in ("critic", "judge"))
+    found = editor.request(
+        "workspace/willRenameFiles", {"files": [{"oldUri": editor.uri(old), "newUri": editor.uri(new)}]}
+    )
+    editor.apply(found)
+    assert editor.text(f"{inner}goal_map.json").count("judge.txt") == 1
+    assert "judge.txt" not in editor.text("goal_map.json")
