@@ -98,9 +98,11 @@ class World:
     said: list[Said] = field(default_factory=list)
     acts: list[Act] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
-    undos: list[float] = field(default_factory=list)  # when one was done
+    undos: list[tuple[float, Process]] = field(default_factory=list)  # when one was done, and by whom
     makers: dict[str, Process] = field(default_factory=dict)  # of records, by name
     undo_records: set[str] = field(default_factory=set)
+    removers: dict[str, Process] = field(default_factory=dict)  # who removed a component
+    excused: set[str] = field(default_factory=set)  # components that an editor names which cannot know that they went
     on_disk: dict[str, str] = field(default_factory=dict)
     trouble_rate: float = 0.0
     is_being_saved: bool = False  # by an editor
@@ -266,7 +268,7 @@ class World:
         if name == "unlink":
             label = os.path.basename(args[0])
             if process.open_files.get(kwargs.get("dir_fd", -1)) == "receipts":
-                self.undos.append(self.hub.now_s)
+                self.undos.append((self.hub.now_s, process))
             if label in self.undo_records and self.makers.get(label) is not process:
                 self.acts.append(Act(self.hub.now_s, process, "undone", "undo", self.makers.get(label)))
             self.note(f"unlink {label}") if label.endswith(".gmj") else None
@@ -303,7 +305,10 @@ class World:
             self.note(f"parked {new}")
             self.acts.append(Act(self.hub.now_s, process, "parked", new))
             self.moment(process, "parked")
+        elif old.startswith("autogen_") and new.endswith(".away.tmp"):
+            self.removers[old] = process
         elif old.startswith(".goalmap.") and new.startswith("autogen_"):
+            self.removers.pop(new, None)
             data = (self.root / "components" / "protocols" / new).read_text()
             for text in self.texts:
                 if text.text == data:
@@ -332,7 +337,13 @@ class World:
         for goal, file in now.items():
             if self.on_disk.get(goal) != file:
                 self.note(f"the map on disk: {goal} is {file}")
+                for other in self.processes:
+                    other.committed.pop(goal, None)
                 process.committed[goal] = file
+                remover = self.removers.get(file)
+                own = process.name.replace("editor", "server") + "."
+                if remover is not None and process.name.startswith("editor") and not remover.name.startswith(own):
+                    self.excused.add(file)  # docs/commit.md, "Where it cannot be kept"
         self.on_disk = now
         for editor in self.editors:
             editor.see_disk_soon()
