@@ -68,6 +68,10 @@ faults: .venv/.dev ## the commit protocol, broken everywhere, and every seeded f
 	for view in closed clean dirty; do \
 	  $(BIN)/python tests/files/faults/crowd.py --servers 2 --rounds 3 --slots 50 --view $$view || exit 1; done
 
+.PHONY: simulate
+simulate: .venv/.dev ## thousands of schedules of servers, command lines and editors, each drawn from a seed
+	$(BIN)/python tests/files/simulation/run.py --schedules 5000
+
 .PHONY: fuzz
 fuzz: .venv/.dev ## two minutes of random messages, right and wrong
 	GOALMAP_FUZZ_S=120 $(BIN)/python -m pytest --timeout 400 tests/lsp/test_fuzz.py

@@ -75,8 +75,7 @@ class Unsaved:
         settled = await self._settle(entry)
         if settled is not None:
             return settled
-        if not done and library.document is None and entry in self._entries:
-            self._entries.remove(entry)
+        if not done and library.document is None and await self._take_out(entry):
             return await self._finish_on_disk(library, outcome)
         entry.is_placing = False
         self._let_go_soon(library)
@@ -116,11 +115,23 @@ class Unsaved:
                 self._entries.remove(entry)
             return outcome
 
+    async def _take_out(self, entry: _Entry, *, condition: Callable[[_Entry], bool] = lambda _: True) -> bool:
+        """Let go of an entry and its record; False where somebody saw to it, such as a save that has just settled it.
+
+        Within the same lock as `_settle`: a record that is closed while it is being settled would be nobody's.
+        """
+        async with self._settling:
+            if entry not in self._entries or not condition(entry):
+                return False
+            self._entries.remove(entry)
+            await asyncio.to_thread(entry.waiting.close)
+            return True
+
     async def end(self) -> None:
         """Look at the disk for the last time: editors that save and quit at once give no other chance."""
         await self._settle_all(list(self._entries))
         for entry in list(self._entries):
-            await asyncio.to_thread(entry.waiting.close)
+            await self._take_out(entry)
 
     # -- thrown away --------------------------------------------------------------------------------------------------
     def _let_go_soon(self, library: OpenLibrary) -> None:
@@ -137,9 +148,7 @@ class Unsaved:
         await self._settle_all(self._of(library))
         for entry in self._of(library):
             # Others that let go at the same time, or settle, may have seen to it while this one waited.
-            if entry in self._entries and self._is_thrown_away(entry):
-                self._entries.remove(entry)
-                await asyncio.to_thread(entry.waiting.close)
+            await self._take_out(entry, condition=self._is_thrown_away)
         self._tell(library)
 
     # -- taken back ---------------------------------------------------------------------------------------------------
@@ -151,13 +160,11 @@ class Unsaved:
         entries = [one for one in reversed(self._of(library)) if job is None or one.job == job]
         if job is None:
             entries = [one for one in entries if one.job == entries[0].job]
-        done = True
-        for entry in entries:
-            self._entries.remove(entry)
-            await asyncio.to_thread(entry.waiting.close)
-            done &= await self.discard(library, entry.outcome.tx or "")
+        results = [
+            await self.discard(library, entry.outcome.tx or "") for entry in entries if await self._take_out(entry)
+        ]
         self._tell(library)
-        return done if entries else None
+        return all(results) if results else None
 
     async def discard(self, library: OpenLibrary, tx: str) -> bool:
         """Give up the interrupted generation `tx`; return whether that could be done. What was done is told.
@@ -197,8 +204,6 @@ class Unsaved:
         """Commit on disk after all: the map was closed before it could take the edit."""
         from goalmap.files import recovery
 
-        assert outcome.waiting is not None  # noqa: S101 - what pending-save means
-        await asyncio.to_thread(outcome.waiting.close)
         try:
             tell = teller(self._session, library, own_tx=outcome.tx or "")
             await asyncio.to_thread(recovery.finish, library.root, outcome.tx or "", tell=tell)
