@@ -120,10 +120,6 @@ KEPT = (
         ),
         (0, 1, 2),
     ),
-)
-
-# What still fails: to be moved above by whoever repairs it.
-OPEN = (
     Kept(
         "a discard of what the map on disk names already leaves an orphan, once the buffer is saved",
         "I3",
