@@ -155,11 +155,11 @@ def pending_of(tx: str, contents: Contents | None, reason: str, *, has_owner: bo
 
 def _finish(store: Store, record: Record, *, finish_buffered: bool, finish_unreviewed: bool = False) -> str:
     """Do what is left of a record; return the reason for which it waits, empty where it is gone."""
-    contents, header, report = record.contents, record.contents.header, store.report
+    contents, header = record.contents, record.contents.header
     record.make_durable()
     if header is None and not contents.has_lost_text:
         record.drop()  # its maker died while making it: nothing was paid for
-        report.dropped.append(record.name)
+        store.report.dropped.append(record.name)
     elif header is None:
         raise Damaged(f"its beginning is damaged; what it holds can be read in {record.path}")
     elif header.kind == "edit":
@@ -168,12 +168,13 @@ def _finish(store: Store, record: Record, *, finish_buffered: bool, finish_unrev
             map_file.folder.sync()  # before the record goes, which alone tells whose the temporary files are (I3)
         let_go(store, record)
     elif header.kind == "undo":
-        report.undone.append(undoing.finish_undo(store, record))
+        place = undoing.finish_undo(store, record)  # which may tell, and leave the store another report
+        store.report.undone.append(place)
     elif header.kind == "undo-job":
         undoing.finish_undo_job(store, record)
     elif contents.text is None and not contents.raw and not contents.refused and not contents.has_lost_text:
         record.drop()
-        report.dropped.append(record.name)
+        store.report.dropped.append(record.name)
     elif contents.text is None:
         park(store, record, "the model's answer was cut short", is_told=True)
     elif contents.awaits_review and not finish_unreviewed:

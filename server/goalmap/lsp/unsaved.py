@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from goalmap.core.goal_map import parse
 from goalmap.core.text import visible
 from goalmap.files.errors import CommitError
 from goalmap.files.report import MapChange
@@ -175,7 +177,8 @@ class Unsaved:
 
         waits = await asyncio.to_thread(recovery.pending, library.root)
         record = next((one for one in waits if one.tx == tx), None)
-        if record is not None and not await self._put_back(library, record):
+        changes = await self._put_back(library, record) if record is not None else []
+        if record is not None and changes is None:
             what, old = visible(record.new_file), visible(record.file)
             self._say(_WARNING, f"Nothing was discarded: the editor did not take the edit. Write {old} for {what}.")
             return False
@@ -183,17 +186,35 @@ class Unsaved:
             await asyncio.to_thread(recovery.discard, library.root, tx, tell=teller(self._session, library))
         except CommitError as error:
             self._say(_WARNING, str(error))
+            await self._take_again(library, changes or [])
             return False
         return True
 
-    async def _put_back(self, library: OpenLibrary, record: Pending) -> bool:
-        """Have the buffer name the old references again wherever it names the component; return whether it does."""
+    async def _take_again(self, library: OpenLibrary, changes: list[MapChange]) -> None:
+        """Have the buffer name what was not discarded after all, if another process has committed it meanwhile."""
+        on_disk = await self._session.on_disk(library, partial(self._session.disk_text, library.map_path))
+        goal_map = parse(on_disk or "")
+        back = [
+            MapChange(change.place, change.new, change.old)
+            for change in changes
+            if find_at(goal_map, change.place, change.old) is not None
+        ]
+        if back and library.document is not None:
+            await set_in_buffer(self._session, library, back)
+
+    async def _put_back(self, library: OpenLibrary, record: Pending) -> list[MapChange] | None:
+        """Have the buffer name the old references again wherever it names the component; return what changed there.
+
+        None where the editor does not take the edit.
+        """
         changes = [
             MapChange(place, record.new_file, record.file)
             for place in record.places
             if record.new_file != record.file and find_at(library.goal_map, place, record.new_file) is not None
         ]
-        return library.document is None or not changes or await set_in_buffer(self._session, library, changes)
+        if library.document is None or not changes:
+            return []
+        return changes if await set_in_buffer(self._session, library, changes) else None
 
     def _tell(self, library: OpenLibrary) -> None:
         self._session.look(library)

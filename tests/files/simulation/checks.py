@@ -97,7 +97,7 @@ def _check_told(world: World, act: Act) -> None:
     if act.what == "finished":  # who waits for a save has told before that it does
         told += [said for said in world.said if said.process is act.process and act.name in said.text]
     if act.what == "parked":  # by one that was killed when it had told, and once more by the next
-        told += [said for said in world.said if act.name in said.text]
+        told = told or [said for said in world.said if act.name in said.text]
     if act.what == "undone":
         told = [said for said in told if said.process is act.process]
     if not told:

@@ -55,8 +55,8 @@ def test_a_seed_is_the_same_schedule_every_time(base: Path) -> None:
         assert traces[0] == traces[1]
 
 
-async def _says_yes(*_: object) -> bool:
-    return True
+async def _puts_nothing_back(*_: object) -> list[object]:
+    return []
 
 
 def _nothing(*_: object) -> None:
@@ -68,7 +68,7 @@ def _nothing(*_: object) -> None:
     [
         # Each of the two is enough: the receipts say that it was paid, and the disk that the buffer has missed it.
         ("I5", {"goalmap.files.transaction._done_before": _nothing, "goalmap.files.plan._refuse_overtaken": _nothing}),
-        ("I2", {"goalmap.lsp.unsaved.Unsaved._put_back": _says_yes}),
+        ("I2", {"goalmap.lsp.unsaved.Unsaved._put_back": _puts_nothing_back}),
         ("I4", {"goalmap.files.store.Store.finished": ()}),
         ("I11", {"goalmap.files.store.Store.tell": _nothing}),
         ("I11", {"goalmap.lsp.telling.follow_disk": _nothing}),
