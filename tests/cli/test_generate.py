@@ -150,6 +150,19 @@ def test_all_and_later_ones_see_earlier_ones(goalmap: Any, library: Path) -> Non
     assert [line.split()[2] for line in goalmap("check").lines[:-1]] == ["component.missing:"]
 
 
+def test_what_several_goals_lack_is_written_once_and_undone_as_one(goalmap: Any, library: Path) -> None:
+    for name in ("protocols/drill", "personas/detective"):
+        (library / f"components/{name}.txt").unlink()
+    before = contents(library)
+    with endpoint(goalmap, *(Reply(text=text) for text in (CLOCKS, TEXT))) as model:
+        done = goalmap("generate", "--all", *ASKED)
+        assert len(model.requests()) == 2
+    assert "2 components: 2 committed." in done.err
+    assert goalmap("check").code == 0
+    assert goalmap("undo").out == "Removed 2 components that were generated together.\n"
+    assert contents(library) == before
+
+
 def test_all_of_the_map_stops_where_no_other_can_succeed(goalmap: Any, library: Path) -> None:
     for name in ("protocols/drill", "constraints/no_guessing"):
         (library / f"components/{name}.txt").unlink()

@@ -402,3 +402,46 @@ async def test_the_last_words_are_shown_also_when_they_come_fast(scene: Scene, s
         values = [params["value"] for params in editor.client.notifications("$/progress")]
     assert values[-1]["kind"] == "end"
     assert values[-2]["percentage"] == 100
+
+
+# -- a component that several goals lack -------------------------------------------------------------------------------
+@pytest.mark.parametrize("dirty", [False, True], ids=["saved", "with changes"])
+async def test_a_component_that_several_goals_lack_is_asked_about_and_written_once(
+    dirty: bool, scene: Scene, endpoint: Endpoint, start: Start
+) -> None:
+    shared = MAP.replace('"passes.txt"', '"drill.txt"')
+    scene.map.write_text(shared)
+    endpoint.add(Reply(text=TEXTS["drill.txt"]))
+    editor = await start(endpoint)
+    asked = await resolve(editor, {"uri": scene.uri})
+    questions = [field["description"] for field in asked["formFields"]]
+    assert "Describe the protocol drill.txt for DEBUG and 1 more in one line (leave it empty to skip it)" in questions
+    assert len(questions) == 3
+    ready = await resolve(editor, asked["arguments"][0], _0="a drill", _1="", _2="")
+    if dirty:
+        editor.type("Find the cause of a failure.", "My words.")
+    job = (await editor.execute(GENERATE_ALL, *ready["arguments"]))["job"]
+    ended = await editor.outcome(job)
+    assert len(endpoint.requests) == 1
+    assert "1 waiting" in ended["message"] if dirty else "1 committed" in ended["message"]
+    if dirty:
+        editor.save()
+        await editor.until(lambda: scene.records() == [])
+    names = json.loads(scene.map_text())
+    assert names["DEBUG"]["protocol"] == names["REVIEW"]["protocol"] == "autogen_protocol_for_debug.txt"
+    assert not (scene.root / "components/protocols/autogen_protocol_for_review.txt").exists()
+    said = [params["message"] for params in editor.client.notifications("window/showMessage")]
+    assert not any("being generated" in message for message in said)
+
+
+async def test_a_sibling_is_not_called_another_process(scene: Scene, endpoint: Endpoint, start: Start) -> None:
+    endpoint.add(*replies(["drill.txt", "passes.txt"]))
+    editor = await start(endpoint, maxConcurrency=2)
+    job = (await editor.execute(GENERATE_ALL, ask_for(scene, ["drill.txt", "passes.txt"])))["job"]
+    for name in ("drill.txt", "passes.txt"):
+        await endpoint.reached(name)
+    for name in ("drill.txt", "passes.txt"):
+        endpoint.open(name)
+    assert "2 committed" in (await editor.outcome(job))["message"]
+    said = [params["message"] for params in editor.client.notifications("window/showMessage")]
+    assert not any("another process" in message for message in said)
