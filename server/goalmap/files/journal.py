@@ -132,6 +132,11 @@ def last_tx() -> str:
     return f"{'f' * 16}{os.urandom(4).hex()}"
 
 
+def is_tx(text: str) -> bool:
+    """Whether `text` is the identifier of a record."""
+    return _TX.match(text) is not None
+
+
 def record_names(folder: Folder) -> list[str]:
     """Return the names of the records in `folder`, oldest first. Other files there are none of ours."""
     return [name for name in folder.names() if _NAME.match(name)]

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
+from pygls.exceptions import JsonRpcInvalidParams
+
 from goalmap.core.goal_map import Reference
 from goalmap.files.errors import CommitError
 from goalmap.lsp.features import resolve
@@ -210,7 +212,11 @@ async def review(jobs: Jobs, arguments: list[Any]) -> bool:
 
 
 def _interrupted(jobs: Jobs, arguments: list[Any]) -> tuple[OpenLibrary, str]:
+    from goalmap.files.journal import is_tx
+
     argument = first_of(arguments)
+    if not is_tx(argument["tx"]):
+        raise JsonRpcInvalidParams("tx must be that of a record")
     return library_of(jobs.session, argument), argument["tx"]
 
 
