@@ -247,6 +247,6 @@ def test_a_text_is_reviewed_before_it_is_committed(
         assert "# Root cause drill" in editor.question()
         assert scene.map_text() == MAP
         editor.press(button)
-        said(editor, "Committed" if button == "Commit" else "Cancelled")
+        said(editor, "Committed" if button == "Commit" else "Discarded")
         assert scene.map_text() == (committed() if button == "Commit" else MAP)
         assert scene.parked() == ([] if button == "Commit" else [TEXT])

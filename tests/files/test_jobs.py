@@ -57,6 +57,14 @@ def test_a_job_is_undone_as_one(tmp_path: Path) -> None:
     assert library.map.read_text() == GOALS
 
 
+def test_commits_without_a_job_are_none_of_one(tmp_path: Path) -> None:
+    library = Library(tmp_path / "library", GOALS)
+    for number in (0, 1):
+        library.generate(replace(request(library, number), job=""))
+    done = undoing.undo(str(library.root), tell=unheard, job="")
+    assert [result.goal for result in done.undone] == [("G1",)]
+
+
 def test_what_was_built_upon_stays_and_does_not_hold_up_the_rest(tmp_path: Path) -> None:
     library = generated(tmp_path / "library")
     (library.root / "components/protocols/autogen_protocol_for_g1.txt").write_text("improved by hand")

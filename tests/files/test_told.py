@@ -15,8 +15,9 @@ import pytest
 
 from goalmap.files import journal, os_layer, recovery, transaction
 from goalmap.files import undo as undoing
-from goalmap.files.errors import Refused
+from goalmap.files.errors import NotCommitted, Refused
 from goalmap.files.report import Report
+from goalmap.files.store import locked
 from support.told import begin, discard, finish, recover, undo
 
 from .conftest import MAP, Library
@@ -269,3 +270,67 @@ def test_an_interrupted_undo_is_not_discarded(library: Library) -> None:
     assert library.records() == [name]
     recover(str(library.root))
     assert library.map.read_text() == MAP
+
+
+def test_a_record_is_not_taken_for_gone_while_nobody_can_look(library: Library) -> None:
+    generation = library.finished()
+    generation.close()
+    with locked(str(library.root), timeout_s=5, tell=print), pytest.raises(NotCommitted, match="at work"):
+        recovery.pending_one(str(library.root), generation.tx, lock_timeout_s=0)
+    assert recovery.pending_one(str(library.root), generation.tx).new_file == generation.file
+
+
+def test_what_finish_had_to_park_is_not_called_committed(library: Library) -> None:
+    generation = library.finished()
+    generation.close()
+    library.map.write_text(MAP.replace("drill.txt", "hand.txt"))
+    told = Report()
+    assert not recovery.finish(str(library.root), generation.tx, tell=told.add)
+    assert list(library.parked().values()) == ["Drill down.\n"]
+    assert len(told.parked) == 1
+
+
+# -- damaged
+def test_a_text_behind_a_hole_in_its_record_is_committed(library: Library) -> None:
+    """Pieces are not durable: a power cut may take one, and leave what was written after it."""
+    generation = library.finished()
+    generation.close()
+    (name,) = library.records()
+    path = library.root / ".goalmap/journal" / name
+    data = path.read_bytes()
+    hole = data.index(b"\nC ") + 1
+    end = data.index(b"\nF ", hole)
+    path.write_bytes(data[:hole] + bytes(end - hole) + data[end:])
+    assert recover(str(library.root)).finished
+    assert library.reference() == "autogen_protocol_for_debug.txt"
+
+
+@pytest.mark.parametrize("payload", [b"[]", b"[" * 3000, b'{"tx": 1}'])
+def test_a_header_that_is_none_is_damage_and_no_crash(library: Library, payload: bytes) -> None:
+    library.finished().close()
+    (name,) = library.records()
+    (library.root / ".goalmap/journal" / name).write_bytes(b"\nGOALMAP JOURNAL 1\n" + journal._frame(b"H", payload))  # noqa: SLF001 - as a stranger would write it
+    assert "cannot be read" in recover(str(library.root)).pending[0].reason
+    assert library.records() == [name]
+
+
+def test_a_record_without_a_beginning_keeps_the_text_that_it_holds(library: Library) -> None:
+    generation = library.finished()
+    generation.close()
+    path = library.root / ".goalmap/journal" / library.records()[0]
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"\nH ", b"\nX ", 1))
+    with pytest.raises(Refused, match="damaged"):
+        discard(str(library.root), generation.tx)
+    assert b"Drill down." in path.read_bytes()
+
+
+# -- lists
+def test_a_further_reference_of_the_old_name_is_a_request_of_its_own(library: Library) -> None:
+    request = library.request("constraints", "guess.txt", 1)
+    library.generate(request)
+    library.map.write_text(library.map.read_text().replace('["cite.txt", ', '["cite.txt", "guess.txt", '))
+    again = begin(request)
+    assert isinstance(again, transaction.Generation)
+    assert again.text is None
+    again.abandon()

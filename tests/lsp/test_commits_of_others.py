@@ -212,7 +212,11 @@ async def test_a_text_whose_review_was_interrupted_is_offered_and_not_paid_for_a
     assert any("waits for your review" in mark["message"] for mark in marks)
     assert scene.map_text() == MAP
     editor.client.reply_to("window/showMessageRequest", lambda _: {"title": "Commit"})
-    assert (await editor.outcome(await editor.generate()))["outcome"] == "committed"
+    job = await editor.generate()
+    assert (await editor.outcome(job))["outcome"] == "committed"
     assert len(endpoint.requests) == 1
     assert scene.map_text() == committed()
     assert scene.generated.read_text() == OTHER
+    # Its receipt has the job that paid for it; the button of the one that committed it works all the same.
+    assert await editor.execute("goalmap.undo", {"uri": scene.uri, "job": job})
+    assert scene.map_text() == MAP

@@ -445,3 +445,24 @@ async def test_a_sibling_is_not_called_another_process(scene: Scene, endpoint: E
     assert "2 committed" in (await editor.outcome(job))["message"]
     said = [params["message"] for params in editor.client.notifications("window/showMessage")]
     assert not any("another process" in message for message in said)
+
+
+async def test_undo_says_so_where_half_of_a_job_is_on_disk_below_unsaved_changes(
+    scene: Scene, endpoint: Endpoint, start: Start
+) -> None:
+    endpoint.add(*replies(["drill.txt", "passes.txt"]))
+    editor = await start(endpoint, maxConcurrency=1)
+    job = (await editor.execute(GENERATE_ALL, ask_for(scene, ["drill.txt", "passes.txt"])))["job"]
+    await endpoint.reached("drill.txt")
+    endpoint.open("drill.txt")
+    await endpoint.reached("passes.txt")  # the first is committed on disk by now
+    editor.reload()
+    editor.type("Find the cause of a failure.", "My words.")
+    endpoint.open("passes.txt")
+    await editor.outcome(job)
+    assert not await editor.execute("goalmap.undo", {"uri": scene.uri, "job": job})
+    await editor.client.notification("window/showMessage", lambda params: "save it" in params["message"])
+    assert "autogen_protocol_for_review.txt" not in editor.text
+    editor.save()
+    assert await editor.execute("goalmap.undo", {"uri": scene.uri, "job": job})
+    assert json.loads(scene.map_text())["DEBUG"]["protocol"] == "drill.txt"

@@ -42,7 +42,7 @@ def discard(root: str, tx: str) -> Report:
 
 def undo(root: str, tx: str | None = None, **options: Any) -> undoing.UndoResult:
     """Undo one commit."""
-    return undoing.undo(root, tx=tx, **{"tell": unheard, **options}).undone[0]
+    return undoing.undo(root, txs=[tx] if tx else (), **{"tell": unheard, **options}).undone[0]
 
 
 def replace_map_text(map_path: str, expected: bytes, new: bytes) -> None:

@@ -82,7 +82,7 @@ async def test_undo_restores_both_files(bench: Any) -> None:
     before = bench.map_text
     async with Endpoint([Reply(text=TEXT)]) as endpoint:
         outcome = await bench.generate(endpoint)
-    undone = workflows.undo(str(bench.root), tell=unheard, tx=outcome.tx)
+    undone = workflows.undo(str(bench.root), tell=unheard, txs=[outcome.tx])
     assert undone.exit_code == 0
     assert bench.map_text == before
     assert not bench.component.exists()
@@ -166,7 +166,7 @@ async def test_pending_until_the_map_is_saved(bench: Any) -> None:
     settled = await outcome.waiting.settle(is_in_buffer=False)
     assert (settled.kind, settled.file) == ("committed", outcome.file)
     assert bench.state("journal") == []
-    assert workflows.undo(str(bench.root), tell=unheard, tx=outcome.tx).exit_code == 0
+    assert workflows.undo(str(bench.root), tell=unheard, txs=[outcome.tx]).exit_code == 0
     assert bench.map_text == before
 
 

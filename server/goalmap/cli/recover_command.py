@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from goalmap.cli.console import CliError, count, print_text
-from goalmap.cli.exit_codes import FAILED
+from goalmap.cli.console import CliError, count, print_error, print_text
+from goalmap.cli.exit_codes import CONFLICT, FAILED, FINE
 from goalmap.cli.library import add_root, root_of
 from goalmap.files.report import Report
 
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     recovered = workflows.recover(root, tell=tell, finish_buffered=True)
     if recovered.exit_code == FAILED:
         raise CliError(recovered.error)
-    reviewed = [waiting for waiting in total.pending if waiting.is_reviewed]
+    reviewed = [waiting for waiting in total.pending if waiting.is_reviewed and not waiting.has_owner]
     if reviewed and (options.show or options.keep or options.discard):
         return _review(options, root, reviewed)
     if reviewed:
@@ -58,12 +58,17 @@ def _review(options: argparse.Namespace, root: str, reviewed: list[Pending]) -> 
         for message in workflows.describe(report):
             print(message, flush=True)
 
+    code = FINE
     for waiting in reviewed:
         if options.show:
             print_text(recovery.text_of(root, waiting.tx) or "")
             continue
         try:
-            (recovery.finish if options.keep else recovery.discard)(root, waiting.tx, tell=tell)
+            if options.discard:
+                recovery.discard(root, waiting.tx, tell=tell)
+            elif not recovery.finish(root, waiting.tx, tell=tell):
+                code = max(code, CONFLICT)
         except CommitError as error:
-            raise CliError(str(error), exit_code=error.exit_code) from error
-    return 0
+            print_error(str(error))  # the others are not to suffer from it
+            code = max(code, error.exit_code)
+    return code

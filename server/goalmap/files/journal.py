@@ -170,18 +170,21 @@ def parse(data: bytes) -> Contents:
             raise Damaged("it is not a record that this version of Goalmap can read")
         return found  # its maker died before the first write was durable: nothing was paid for
     offset = len(_START)
-    while match := _FRAME.match(data, offset):
+    while match := _FRAME.search(data, offset):
         kind, length = match[1], int(match[2], 16)
         payload = data[match.end() : match.end() + length]
         end = match.end() + length + 1
         if len(payload) != length or data[end - 1 : end] != b"\n" or zlib.crc32(kind + payload) != int(match[3], 16):
-            break
+            # Torn, or a power cut left a hole here: what comes after it may be whole, even the text as accepted.
+            offset = match.start() + 1
+            continue
         try:
             _take(found, kind, payload)
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise Damaged("a part of it cannot be read") from error
+        found.has_lost_text |= match.start() > found.end_offset and kind in b"CF"
         found.end_offset = offset = end
-    if found.text is None and _LATER_FRAME.search(data, offset):
+    if found.text is None and _LATER_FRAME.search(data, found.end_offset):
         found.has_lost_text = True
     found.raw = b"".join(found._pieces)  # noqa: SLF001 - our own
     return found
@@ -367,12 +370,12 @@ class Record:
         self.contents.end_offset += len(frame)
         return self._fd
 
-    def data(self) -> bytes:
-        """Return what the record holds, for a copy of it."""
+    def data(self, *, whole: bool = False) -> bytes:
+        """Return what the record holds, for a copy of it; `whole`: with what cannot be read as frames."""
         if self._fd is None:
             raise OSError(errno.EBADF, "the record is closed", self.path)
-        whole = _START[:1] + os_layer.read_all(self._fd, cap_bytes=_CAP_BYTES, offset=1)
-        return whole[: self.contents.end_offset]
+        data = _START[:1] + os_layer.read_all(self._fd, cap_bytes=_CAP_BYTES, offset=1)
+        return data.rstrip(b"\0") if whole else data[: self.contents.end_offset]
 
     def make_durable(self) -> None:
         """Make durable what was read of a record that an earlier run left.

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from goalmap.files import undo as undoing
 from goalmap.files.atomic import MapFile, write_whole
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from goalmap.files.report import Tell
 
 AWAITS_REVIEW: Final = "it waits for your review"
+Result = TypeVar("Result")
+
 _DYING_S: Final = 2.0
 _PAUSE_S: Final = 0.005
 
@@ -134,7 +136,7 @@ def pending_of(tx: str, contents: Contents | None, reason: str, *, has_owner: bo
     """Return what is to be said of a record that waits."""
     header = contents.header if contents else None
     if contents is None or header is None:
-        return Pending(tx, reason, has_owner=has_owner)
+        return Pending(tx, reason, has_owner=has_owner, kind="")
     return Pending(
         tx=tx,
         reason=reason,
@@ -225,7 +227,9 @@ def park(
     if not is_whole:
         attempts = [attempt for attempt in contents.refused if attempt]
         kept = [(f".refused-{number}", attempt) for number, attempt in enumerate(attempts, 1)]
-    if contents.raw or is_whole or not kept:
+    if contents.has_lost_text and not contents.raw and not is_whole:
+        kept.append((".damaged", record.data(whole=True)))  # whatever can be read of it is in there
+    elif contents.raw or is_whole or not kept:
         last = contents.raw if contents.text is None else contents.text
         kept.append(("" if is_whole else f".{label or 'partial'}", last))
     names = [_park_one(store, record, name_end, data) for name_end, data in kept]
@@ -242,7 +246,8 @@ def park(
 
 def _park_one(store: Store, record: Record, name_end: str, data: bytes) -> str:
     tx, temporary = record.header.tx, _parking(record.header.tx)
-    name = f"{os.path.splitext(os.path.basename(record.contents.file))[0][:80]}.{tx}{name_end}.txt"
+    stem = os.path.splitext(os.path.basename(record.contents.file))[0].encode()[:150].decode("utf-8", "ignore")
+    name = f"{stem}.{tx}{name_end}.txt"
     write_whole(store.parked, temporary, data)
     store.parked.replace(temporary, store.parked, name)
     return name
@@ -319,25 +324,33 @@ def _nothing(_: object) -> None:
 
 def text_of(root: str, tx: str) -> str | None:
     """Return the whole text that the record `tx` holds, for its user to review; None where there is none."""
-    with contextlib.suppress(OSError), Folder.open(os.path.join(root, STATE, JOURNAL)) as folder:
-        contents = peek(folder, f"{tx}.gmj")
-        if contents is not None and contents.text is not None:
-            return contents.text.decode("utf-8", "replace")
+    for path in (os.path.join(root, STATE, JOURNAL), fallback_folder(root)):
+        with contextlib.suppress(OSError), Folder.open(path) as folder:
+            contents = peek(folder, f"{tx}.gmj")
+            if contents is not None and contents.text is not None:
+                return contents.text.decode("utf-8", "replace")
     return None
 
 
-def finish(root: str, tx: str, *, tell: Tell, lock_timeout_s: float = LOCK_WAIT_S) -> None:
+def pending_one(root: str, tx: str, *, lock_timeout_s: float = LOCK_WAIT_S) -> Pending:
+    """Return the record `tx` that waits. Raises NotCommitted where nobody can look now, Refused where it is gone."""
+    return _with_record(root, tx, _nothing, lock_timeout_s, lambda _, record: pending_of(tx, record.contents, ""))
+
+
+def finish(root: str, tx: str, *, tell: Tell, lock_timeout_s: float = LOCK_WAIT_S) -> bool:
     """Commit the interrupted generation `tx` on disk, whatever an editor was to do with it, or its user has said.
 
-    Raises NotCommitted, or Refused where there is no such record.
+    Return False where the map has no place for it any more, and its text was parked, which is told. Raises
+    NotCommitted, or Refused where there is no such record.
     """
-    _with_record(root, tx, tell, lock_timeout_s, _finish_now)
+    return _with_record(root, tx, tell, lock_timeout_s, _finish_now)
 
 
-def _finish_now(store: Store, record: Record) -> None:
+def _finish_now(store: Store, record: Record) -> bool:
     if record.contents.awaits_review:
         record.approve()  # before the commit: should this run die in it, recovery goes on, and does not ask again
     _finish(store, record, finish_buffered=True)
+    return not any(record.name.removesuffix(".gmj") in parked.path for parked in store.texts_parked)
 
 
 def discard(root: str, tx: str, *, tell: Tell, lock_timeout_s: float = LOCK_WAIT_S) -> None:
@@ -351,6 +364,8 @@ def discard(root: str, tx: str, *, tell: Tell, lock_timeout_s: float = LOCK_WAIT
 
 def _discard(store: Store, record: Record) -> None:
     contents, header = record.contents, record.contents.header
+    if header is None and contents.has_lost_text:
+        raise Refused(f"It is damaged, and was not discarded. What it holds can be read in {record.path}: remove that.")
     if header is not None and header.kind != "generate":
         raise Refused("This is an interrupted change of the map, and no text: `goalmap recover` finishes it.")
     record.make_durable()
@@ -371,7 +386,9 @@ def _discard(store: Store, record: Record) -> None:
         store.report.dropped.append(record.name)
 
 
-def _with_record(root: str, tx: str, tell: Tell, lock_timeout_s: float, act: Callable[[Store, Record], None]) -> None:
+def _with_record(
+    root: str, tx: str, tell: Tell, lock_timeout_s: float, act: Callable[[Store, Record], Result]
+) -> Result:
     try:
         with locked(root, timeout_s=lock_timeout_s, tell=tell) as store:
             for folder in _record_folders(store):
@@ -381,8 +398,7 @@ def _with_record(root: str, tx: str, tell: Tell, lock_timeout_s: float, act: Cal
                 if record is None:
                     raise NotCommitted("This generation is still running. Cancel it, or wait for it to end.")
                 with contextlib.closing(record):
-                    act(store, record)
-                return
+                    return act(store, record)
     except LockBusy as error:
         raise NotCommitted(f"Not finished: {error}.") from error
     except OSError as error:

@@ -20,7 +20,7 @@ from goalmap.files.os_layer import OPEN_OR_CREATE, Folder
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from goalmap.files.report import Committed, Tell
+    from goalmap.files.report import Committed, Parked, Tell
 
 STATE = ".goalmap"
 JOURNAL = "journal"
@@ -70,6 +70,11 @@ class Store:
     def finished(self) -> list[Committed]:
         """The commits of earlier runs that were finished under this lock, told or not."""
         return [*self._told.finished, *self.report.finished]
+
+    @property
+    def texts_parked(self) -> list[Parked]:
+        """The texts that were parked under this lock, told or not, but for those of the caller's own."""
+        return [*self._told.parked, *self.report.parked]
 
     @property
     def undone(self) -> list[str]:

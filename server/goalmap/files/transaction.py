@@ -15,9 +15,9 @@ I7   No update is lost: commits at the same time, and what editors and git write
 I8   "Committed" is said only after the last fsync; what was said to be committed survives a power cut.
 I9   A component of the user's is never overwritten, nor a file outside the library written.
 I10  Recovery is idempotent and may be killed anywhere; it never redoes what the user has undone.
-I11  What a recovery, an undo or somebody else's commit did is told to someone who can act on it: exactly once; where
-     the teller dies in between, at least once. A request is judged by the map on disk, the receipts and the buffer
-     before anyone pays.
+I11  What a recovery, an undo or somebody else's commit did is told to someone who can act on it, exactly once. What it
+     parked is told at least once where the teller dies in between; what it finished shows in the map. A request is
+     judged by the map on disk, the receipts and the buffer before anyone pays.
 
 What is on disk, step by step. Recovery goes on from any of these states, and what it does is on the right:
 
@@ -86,6 +86,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Literal
 
+    from goalmap.core.goal_map import GoalMap
     from goalmap.files.report import Pending, Tell
     from goalmap.files.request import GenerateRequest
 
@@ -139,12 +140,24 @@ def _done_before(store: Store, request: GenerateRequest) -> AlreadyDone | None:
         header, file = contents.header, contents.file
         path, name = os.path.split(header.path_of(file))
         with contextlib.suppress(OSError, SlotChanged, Unreadable), MapFile(store) as map_file:
-            is_named = has_reference(map_file.parse(map_file.read().text), header, file)
+            on_disk = map_file.read().text
+            is_named = has_reference(map_file.parse(on_disk), header, file)
+            seen = on_disk if request.map_text is None else request.map_text
+            if is_named and _is_another(map_file.parse(seen), request, file):
+                continue
             with safe_open.enter(store.root, path) as folder:
                 if is_named and folder.lstat(name) is not None:
                     store.report.changes += changes_of(header, file)  # which this request's editor may not have seen
                     return AlreadyDone(result_of(store, header, file))
     return None
+
+
+def _is_another(goal_map: GoalMap, request: GenerateRequest, file: str) -> bool:
+    """Whether a list holds `file`, and the old name once more at the request's place: a reference of its own."""
+    goal = goal_map.goal(request.goal)
+    references = goal.slots[request.slot].references if goal and request.slot in goal.slots else ()
+    at_place = [one.file for one in references if one.index == request.index]
+    return request.file in at_place and any(one.file == file for one in references)
 
 
 def _kept_before(store: Store, request: GenerateRequest, waiting: Sequence[Pending]) -> Record | None:

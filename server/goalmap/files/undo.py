@@ -31,6 +31,8 @@ from goalmap.files.safe_open import enter
 from goalmap.files.store import LOCK_WAIT_S, LockBusy, digest, locked
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from goalmap.files.journal import Contents
     from goalmap.files.report import Tell
     from goalmap.files.store import Store
@@ -59,13 +61,18 @@ class JobUndone:
 
 
 def undo(
-    root: str, *, tell: Tell, tx: str | None = None, job: str | None = None, lock_timeout_s: float = LOCK_WAIT_S
+    root: str,
+    *,
+    tell: Tell,
+    txs: Collection[str] = (),
+    job: str | None = None,
+    lock_timeout_s: float = LOCK_WAIT_S,
 ) -> JobUndone:
-    """Undo the commit `tx`, all commits of `job`, or (with neither) the newest commit and all that it was asked with.
+    """Undo the commits `txs` and those of `job`, or (with neither) the newest commit and all that it was asked with.
 
     A commit whose reference or component has changed since is kept. Raises Refused where nothing was undone, or
-    NotCommitted where an undo is begun and recovery will finish it. Without `tx` and `job` it is Refused, too, where an
-    earlier run had first to be finished: its user cannot have meant a commit that they have not seen.
+    NotCommitted where an undo is begun and recovery will finish it. Without `txs` and `job` it is Refused, too, where
+    an earlier run had first to be finished: its user cannot have meant a commit that they have not seen.
     """
     from goalmap.files.recovery import recover_locked  # which in turn finishes undos
 
@@ -73,12 +80,12 @@ def undo(
     try:
         with locked(root, timeout_s=lock_timeout_s, tell=tell) as store:
             recover_locked(store)
-            if tx is None and job is None and (store.finished or store.undone):
+            if not txs and not job and (store.finished or store.undone):
                 raise Refused(
                     "Nothing was undone: an interrupted run had to be finished first. Look at what it did, and undo "
                     "again if you still want to."
                 )
-            receipts = _receipts(store, tx, job)
+            receipts = _receipts(store, txs, job)
             try:
                 return _undo_all(store, receipts, begun)
             finally:
@@ -94,20 +101,18 @@ def _failure(begun: list[Record]) -> type[Refused | NotCommitted]:
     return NotCommitted if begun else Refused
 
 
-def _receipts(store: Store, tx: str | None, job: str | None) -> list[Contents]:
+def _receipts(store: Store, txs: Collection[str], job: str | None) -> list[Contents]:
     """Return the receipts that are meant, the newest first; raise Refused where there are none."""
     found: list[Contents] = []
     for name in reversed(receipt_names(store.receipts)):
-        if tx is not None and not name.endswith(f".{tx}.gmj"):
-            continue
         contents = peek(store.receipts, name)
         if contents is None or contents.header is None or contents.text is None:
             continue
-        if tx is None and job is None:
-            job = contents.header.job or None
-            if job is None:
+        if not txs and not job:
+            job = contents.header.job
+            if not job:
                 return [contents]
-        if tx is not None or contents.header.job == job:
+        if contents.header.tx in txs or (job and contents.header.job == job):
             found.append(contents)
     if not found:
         raise Refused("There is nothing to undo: Goalmap has committed nothing here. Use git, or edit the map.")
@@ -120,16 +125,20 @@ def _undo_all(store: Store, receipts: list[Contents], begun: list[Record]) -> Jo
             return JobUndone((_undo_one(store, receipts[0], begun),))
         except Refused as error:
             raise Refused(f"{error} Nothing was undone.") from error
-    job = receipts[0].header.job if receipts[0].header else ""
-    over_all = Record.create(store.journal, Header(tx=last_tx(), kind="undo-job", root=store.root_path, job=job))
-    begun.append(over_all)
+    over_all = None
+    jobs = {receipt.header.job for receipt in receipts if receipt.header}
+    if len(jobs) == 1 and all(jobs):  # else what was asked for at different times, each to be undone by itself
+        header = Header(tx=last_tx(), kind="undo-job", root=store.root_path, job=jobs.pop())
+        over_all = Record.create(store.journal, header)
+        begun.append(over_all)
     undone, kept = [], []
     for receipt in receipts:
         try:
             undone.append(_undo_one(store, receipt, begun))
         except Refused as error:
             kept.append(str(error))
-    over_all.drop()
+    if over_all is not None:
+        over_all.drop()
     if not undone:
         raise Refused(" ".join([*dict.fromkeys(kept), "Nothing was undone."]))
     return JobUndone(tuple(undone), tuple(dict.fromkeys(kept)))
@@ -137,6 +146,8 @@ def _undo_all(store: Store, receipts: list[Contents], begun: list[Record]) -> Jo
 
 def finish_undo_job(store: Store, record: Record) -> None:
     """Undo what is left of a job whose undo was interrupted (I10: it was wanted, and was not said to be done)."""
+    if not record.header.job:
+        raise Damaged("it is about no job")
     for name in reversed(receipt_names(store.receipts)):
         contents = peek(store.receipts, name)
         if contents is None or contents.header is None or contents.header.job != record.header.job:

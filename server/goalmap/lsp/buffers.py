@@ -78,7 +78,8 @@ async def set_in_buffer(session: Session, library: OpenLibrary, changes: Sequenc
             return changes[0] not in todo
         version = document.version
         positions = session.map_positions(library)
-        edits = [positions.edit(reference_edit(library.goal_map, found, change.new)) for change, found in stale]
+        once = {found.span: reference_edit(library.goal_map, found, change.new) for change, found in stale}
+        edits = [positions.edit(edit) for edit in once.values()]
         with _watching(session, library) as changed:
             await _apply(session, document.uri, version, edits)
             with contextlib.suppress(TimeoutError):

@@ -52,7 +52,7 @@ class Jobs:
         self.stored_key = KeyKeeper(session)
         self._tasks: dict[str, asyncio.Future[Any]] = {}
         self.unsaved = Unsaved(session, publisher, self._message)
-        self._committed: dict[str, None] = {}  # jobs of which something can be undone, the newest last
+        self._committed: dict[str, list[str]] = {}  # what can be undone of each job, the newest last
         # One review at a time, and one generation at a time between its look at the map's buffer and what follows its
         # commit there: an edit for a buffer that another edit is on its way to would be for a text that is gone.
         self._reviewing = asyncio.Lock()
@@ -219,7 +219,7 @@ class Jobs:
                 # Half of it is done: a cancel now would leave the other half to nobody.
                 outcome = await to_its_end(self.unsaved.place(library, job, request, outcome))
         if outcome.tx is not None and outcome.kind in ("committed", "pending-save"):
-            self._committed[job] = None
+            self._committed.setdefault(job, []).append(outcome.tx)
             for old in list(self._committed)[:-_MAX_FOLLOWED]:
                 del self._committed[old]
         if outcome.text is not None:
@@ -330,14 +330,18 @@ class Jobs:
 
         session = self.session
         async with library.writing:
-            taken_back = await self.unsaved.take_back(library, job)
-            if taken_back is not None and job is None:
-                return taken_back
+            job = job or self.unsaved.newest_job(library)
+            waiting = self.unsaved.txs_of(library, job) if job else []
+            # Of what was found again, or taken over, the receipt has the job that paid for it.
+            txs = [tx for tx in self._committed.get(job or "", []) if tx not in waiting]
+            taken_back = await self.unsaved.take_back(library, job) if job else None
             if library.document is not None and session.is_dirty(library.document):
-                if taken_back is None:
+                if txs or taken_back is None:
                     self._message(_WARNING, "The map has unsaved changes: save it, then undo again.")
-                return taken_back is True
-            undone = await asyncio.to_thread(workflows.undo, library.root, tell=teller(session, library), job=job)
+                    return False
+                return taken_back
+            call = partial(workflows.undo, library.root, tell=teller(session, library), txs=txs, job=job)
+            undone = await asyncio.to_thread(call)
         if taken_back is not None and not undone.results:
             return taken_back  # nothing of this job had come to disk
         self._message(_INFO if undone.exit_code == 0 else _WARNING, undone.message)

@@ -154,14 +154,20 @@ class Unsaved:
         self._tell(library)
 
     # -- taken back ---------------------------------------------------------------------------------------------------
-    async def take_back(self, library: OpenLibrary, job: str | None) -> bool | None:
-        """Undo what waits of `job`, or the last that waits: its edit leaves the buffer, and then its component goes.
+    def newest_job(self, library: OpenLibrary) -> str | None:
+        """Return the job of what has begun to wait last; None where nothing waits."""
+        return next((one.job for one in reversed(self._of(library))), None)
+
+    def txs_of(self, library: OpenLibrary, job: str) -> list[str]:
+        """Return what waits of `job`."""
+        return [one.outcome.tx or "" for one in self._of(library) if one.job == job]
+
+    async def take_back(self, library: OpenLibrary, job: str) -> bool | None:
+        """Undo what waits of `job`, the last first: its edit leaves the buffer, and then its component goes.
 
         Return whether all of that could be done; None where nothing such waits.
         """
-        entries = [one for one in reversed(self._of(library)) if job is None or one.job == job]
-        if job is None:
-            entries = [one for one in entries if one.job == entries[0].job]
+        entries = [one for one in reversed(self._of(library)) if one.job == job]
         results = [
             await self.discard(library, entry.outcome.tx or "") for entry in entries if await self._take_out(entry)
         ]
@@ -175,10 +181,13 @@ class Unsaved:
         """
         from goalmap.files import recovery
 
-        waits = await asyncio.to_thread(recovery.pending, library.root)
-        record = next((one for one in waits if one.tx == tx), None)
-        changes = await self._put_back(library, record) if record is not None else []
-        if record is not None and changes is None:
+        try:
+            record = await asyncio.to_thread(recovery.pending_one, library.root, tx)
+        except CommitError as error:  # nothing is discarded whose place in the buffer nobody knows
+            self._say(_WARNING, str(error))
+            return False
+        changes = await self._put_back(library, record)
+        if changes is None:
             what, old = visible(record.new_file), visible(record.file)
             self._say(_WARNING, f"Nothing was discarded: the editor did not take the edit. Write {old} for {what}.")
             return False
@@ -186,7 +195,7 @@ class Unsaved:
             await asyncio.to_thread(recovery.discard, library.root, tx, tell=teller(self._session, library))
         except CommitError as error:
             self._say(_WARNING, str(error))
-            await self._take_again(library, changes or [])
+            await self._take_again(library, changes)
             return False
         return True
 
@@ -227,7 +236,10 @@ class Unsaved:
 
         try:
             tell = teller(self._session, library, own_tx=outcome.tx or "")
-            await asyncio.to_thread(recovery.finish, library.root, outcome.tx or "", tell=tell)
+            is_committed = await asyncio.to_thread(recovery.finish, library.root, outcome.tx or "", tell=tell)
         except CommitError as error:
             return replace(outcome, kind="failed", message=str(error), waiting=None)
+        if not is_committed:
+            message = "The map was closed, and on disk it has no place for the text: it is parked, and not committed."
+            return replace(outcome, kind="conflict", message=message, component_path=None, waiting=None)
         return replace(outcome, kind="committed", message=f"Committed {visible(outcome.file or '')}.", waiting=None)

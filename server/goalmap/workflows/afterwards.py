@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,13 +25,13 @@ class Undone:
     results: tuple[undoing.UndoResult, ...] = ()
 
 
-def undo(root: str, *, tell: Tell, tx: str | None = None, job: str | None = None) -> Undone:
-    """Undo the commit `tx`, those of `job`, or the newest one of the library at `root` with all of its job.
+def undo(root: str, *, tell: Tell, txs: Collection[str] = (), job: str | None = None) -> Undone:
+    """Undo the commits `txs` and those of `job`, or the newest one of the library at `root` with all of its job.
 
     Works on the disk: call it in a thread. `tell` hears of everything else that was done on the way.
     """
     try:
-        done = undoing.undo(root, tell=tell, tx=tx, job=job)
+        done = undoing.undo(root, tell=tell, txs=txs, job=job)
     except errors.CommitError as error:
         return Undone(str(error), error.exit_code)
     if len(done.undone) == 1:

@@ -226,7 +226,9 @@ class _Run:
             return None
         if verdict == "discard":
             kept = await self.worker.do(partial(generation.abandon, reason="it was discarded"))
-            message = "Discarded; the library is as it was." + (f" The text is kept in {kept}." if kept else "")
+            message = f"Discarded; the library is as it was. The text is kept in {kept}."
+            if kept is None:
+                message = "Not discarded yet: another process is at work in the library, and the text still waits."
             return Outcome("cancelled", message, INTERRUPTED, self.request.map_path)
         await self.worker.do(generation.close)
         message = "Not committed: the text waits for your review. Ask for it again, or use the quick fix, to keep it."
@@ -234,6 +236,8 @@ class _Run:
 
     async def verdict(self, text: str) -> Verdict:
         """Return what its user says. Whoever asks again without a review wants it kept."""
+        if self.review is not None and self.worker.was_cancelled:
+            return "later"  # in the midst of disk work, which could not be broken off
         try:
             return "keep" if self.review is None else await self.review(text)
         except asyncio.CancelledError:

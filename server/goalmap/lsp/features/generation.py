@@ -181,13 +181,12 @@ async def finish(jobs: Jobs, arguments: list[Any]) -> bool:
     library, tx = _interrupted(jobs, arguments)
     try:
         async with library.writing:
-            await asyncio.to_thread(recovery.finish, library.root, tx, tell=teller(jobs.session, library))
+            return await asyncio.to_thread(recovery.finish, library.root, tx, tell=teller(jobs.session, library))
     except CommitError as error:
         jobs.session.server.notify("window/showMessage", {"type": _WARNING, "message": str(error)})
         return False
     finally:
         _refresh(jobs, library)
-    return True
 
 
 async def discard(jobs: Jobs, arguments: list[Any]) -> bool:
