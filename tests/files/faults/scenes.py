@@ -362,6 +362,7 @@ def run_recovery(place: Place) -> None:
     """Recover as `goalmap recover` does, and keep what it offers for a review."""
     for waiting in recover(str(place.root), finish_buffered=True).pending:
         if waiting.is_reviewed:
+            place.told.say("kept")
             finish(str(place.root), waiting.tx)
 
 
@@ -448,7 +449,12 @@ def check_tidy(scene: Scene, place: Place) -> list[str]:
             wrong.append(f"I3 left behind: {path}")
         elif is_component and name.startswith("autogen_") and name not in named and tree[path][1] not in (b"mine", b""):
             wrong.append(f"I3 orphan: {path}")
-        elif "/parked/" in path and ".partial" not in name and is_new(scene, place) and not scene.hand:
+        elif (
+            "/parked/" in path
+            and not name.endswith((".partial.txt", ".damaged.txt"))
+            and is_new(scene, place)
+            and not scene.hand
+        ):
             wrong.append(f"I3 parked although it is committed: {path}")
         elif path.startswith("state/") and name.endswith(".gmj"):
             wrong.append(f"I3 left behind: {path}")
