@@ -334,3 +334,9 @@ def test_a_further_reference_of_the_old_name_is_a_request_of_its_own(library: Li
     assert isinstance(again, transaction.Generation)
     assert again.text is None
     again.abandon()
+
+
+def test_what_was_generated_under_its_own_name_in_a_list_is_done(library: Library) -> None:
+    request = library.request("constraints", "guess.txt", 1, naming="referenced")
+    library.generate(request)
+    assert isinstance(begin(request), transaction.AlreadyDone)

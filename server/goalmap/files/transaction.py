@@ -156,6 +156,8 @@ def _is_another(goal_map: GoalMap, request: GenerateRequest, file: str) -> bool:
     """Whether a list holds `file`, and the old name once more at the request's place: a reference of its own."""
     goal = goal_map.goal(request.goal)
     references = goal.slots[request.slot].references if goal and request.slot in goal.slots else ()
+    if file == request.file:
+        return False  # generated under its own name: nobody lacks it any more
     at_place = [one.file for one in references if one.index == request.index]
     return request.file in at_place and any(one.file == file for one in references)
 
