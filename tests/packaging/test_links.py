@@ -19,7 +19,7 @@ DOCUMENTS = subprocess.run(
 
 @pytest.fixture(scope="module")
 def description() -> Callable[[str, str | None], str]:
-    spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
+    spec = importlib.util.spec_from_file_location("package_description", ROOT / "tools/package_description.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

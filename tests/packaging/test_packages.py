@@ -71,10 +71,10 @@ def in_repository(*folders: str) -> set[str]:
 def test_the_source_package_holds_what_it_takes_to_build_and_no_more(built: Built) -> None:
     with tarfile.open(built.sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    at_top = {"CHANGELOG.md", "LICENSE", "README.md", "goal_map.json", "hatch_build.py", "pyproject.toml"}
+    at_top = {"CHANGELOG.md", "LICENSE", "README.md", "goal_map.json", "pyproject.toml"}
     added = {"PKG-INFO", ".gitignore"}
     assert "docs/diagnostics.md" in names
-    assert names == in_repository("server", "docs", "components") | at_top | added
+    assert names == in_repository("server", "docs", "components", "tools") | at_top | added
 
 
 def test_the_wheel_holds_the_program_and_no_more(built: Built) -> None:
