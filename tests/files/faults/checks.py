@@ -34,8 +34,8 @@ from .scenes import (
     is_new,
     is_not_ours,
     is_readable_somewhere,
+    recover_and_keep,
     reference,
-    run_recovery,
     was_overruled,
 )
 from .tap import KILLED, Tap
@@ -148,7 +148,7 @@ def _after_recovery(scene: Scene, place: Place, *, keeps_pieces: bool, asks_firs
         generate(scene, place, told)
         if is_safe and "paid" in told.words[told.words.index("asked again") :]:
             wrong.append("I5 paid again for what was safe")
-    run_recovery(place)
+    recover_and_keep(place)
     wrong += check_map(scene, place) + check_tidy(scene, place)
     if told.has("undone-by-hand"):
         return [*wrong, "I10 what the user had undone was done again"] if is_new(scene, place) else wrong
@@ -173,7 +173,7 @@ def _after_recovery(scene: Scene, place: Place, *, keeps_pieces: bool, asks_firs
             if not is_readable_somewhere(place, "".join(kept)):
                 wrong.append("I4 what the model had written is not parked")
     before = place.digest()
-    run_recovery(place)
+    recover_and_keep(place)
     if place.digest() != before:
         wrong.append("I10 recovering again changed something")
     if scene not in (UNDO, EDIT) and not wrong:
@@ -194,7 +194,7 @@ def after_foreign(scene: Scene, place: Place, foreign: Foreign, code: int) -> li
     with on_platform(scene.platform):
         try:
             place.enter()
-            run_recovery(place)
+            recover_and_keep(place)
         except Exception:  # noqa: BLE001 - whatever it is, the user would have seen it
             wrong.append("an exception: " + traceback.format_exc())
     data = place.map.read_bytes()

@@ -359,10 +359,14 @@ def was_overruled(scene: Scene, place: Place) -> bool:
 
 
 def run_recovery(place: Place) -> None:
-    """Recover as `goalmap recover` does, and keep what it offers for a review."""
+    """Recover as `goalmap recover` does."""
+    recover(str(place.root), finish_buffered=True)
+
+
+def recover_and_keep(place: Place) -> None:
+    """Recover, and keep what is offered for a review: its user's answer, and no part of the recovery."""
     for waiting in recover(str(place.root), finish_buffered=True).pending:
         if waiting.is_reviewed:
-            place.told.say("kept")
             finish(str(place.root), waiting.tx)
 
 
