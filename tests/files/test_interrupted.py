@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from goalmap.files import interrupted, os_layer
+from goalmap.files import interrupted
 from goalmap.files.interrupted import NOTHING, Journal
 from goalmap.files.journal import Header, Record, new_tx
-from goalmap.files.os_layer import OPEN_OR_CREATE, Folder
 from goalmap.files.store import locked
+from support.locks import lock_held
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -58,17 +56,6 @@ def leave_record(root: Path) -> str:
 def make_old(root: Path) -> None:
     """Let the journal's time stamp be one that no further change can have."""
     os.utime(root / ".goalmap" / "journal", ns=(time.time_ns() - 10 * interrupted.RACY_NS,) * 2)
-
-
-@contextlib.contextmanager
-def lock_held(root: Path) -> Iterator[None]:
-    with Folder.open(str(root / ".goalmap")) as state:
-        descriptor = state.open_file("lock", OPEN_OR_CREATE)
-        try:
-            assert os_layer.try_lock(descriptor)
-            yield
-        finally:
-            os_layer.close(descriptor)
 
 
 def test_a_library_without_a_journal_is_left_alone(root: Path) -> None:

@@ -37,9 +37,8 @@ def dies(act: Callable[[], object], call: int) -> bool:
     return False
 
 
-def displaced(library: Library) -> None:
-    """Leave what a process leaves that dies when its exchange has taken out what somebody saved in that instant."""
-    generation = library.finished()
+def die_amid_the_exchange(library: Library, generation: transaction.Generation) -> None:
+    """Commit as a process that dies when its exchange has taken out what somebody saved in that instant."""
     real = os_layer.Folder.exchange
 
     def exchange(self: os_layer.Folder, name: str, other: str) -> bool:
@@ -49,12 +48,16 @@ def displaced(library: Library) -> None:
 
     os_layer.Folder.exchange = exchange  # type: ignore[method-assign]
     try:
-        generation.commit()
-    except Killed:
-        pass
+        with pytest.raises(Killed):
+            generation.commit()
     finally:
         os_layer.Folder.exchange = real  # type: ignore[method-assign]
-    save(library, "saved once more")  # on top of ours, which makes the displaced version the older one
+
+
+def displaced(library: Library) -> None:
+    """Leave a version of the map that nobody has put back, and that is older than the map."""
+    die_amid_the_exchange(library, library.finished())
+    save(library, "saved once more")
 
 
 def save(library: Library, words: str) -> None:
@@ -206,22 +209,11 @@ def test_an_owner_that_dies_with_the_map_half_exchanged_is_waited_for(library: L
     """The system may close the library's lock before the record's: the displaced save must still go back."""
     next_one = library.finished(library.request(**CITE))  # type: ignore[arg-type]
     generation = library.finished()
-    real, reading, writing = os_layer.Folder.exchange, *os.pipe()
+    reading, writing = os.pipe()
     if not os.fork():
         os.read(reading, 1)  # holds the record's lock, as a process that is on its way out
         os._exit(0)
-
-    def exchange(self: os_layer.Folder, name: str, other: str) -> bool:
-        save(library, "saved in that instant")
-        real(self, name, other)
-        raise Killed
-
-    os_layer.Folder.exchange = exchange  # type: ignore[method-assign]
-    try:
-        with pytest.raises(Killed):
-            generation.commit()
-    finally:
-        os_layer.Folder.exchange = real  # type: ignore[method-assign]
+    die_amid_the_exchange(library, generation)
     looks: list[str] = []
     load = journal.Record.load
 

@@ -6,23 +6,21 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from goalmap.files import os_layer
 from goalmap.files.journal import Header, Record, new_tx
 from goalmap.files.loader import LibraryLoader
-from goalmap.files.os_layer import OPEN_OR_CREATE, Folder
 from goalmap.files.store import locked
 from goalmap.lsp import disk
 from goalmap.lsp.disk import Answer, Disk, Patience
 from goalmap.lsp.features import diagnostics
+from support.locks import lock_held
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from support.fixtures import Editor
@@ -287,18 +285,6 @@ def leave_record(root: Path) -> str:
         record.mark_buffered()
         record.close()
     return tx
-
-
-@contextmanager
-def lock_held(root: Path) -> Iterator[None]:
-    """Hold the library's lock, as a process does that was stopped amid a commit."""
-    with Folder.open(str(root / ".goalmap")) as state:
-        descriptor = state.open_file("lock", OPEN_OR_CREATE)
-        try:
-            assert os_layer.try_lock(descriptor)
-            yield
-        finally:
-            os_layer.close(descriptor)
 
 
 def interrupted(params: Any) -> int:
