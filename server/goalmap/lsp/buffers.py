@@ -22,7 +22,8 @@ from pygls.exceptions import JsonRpcException
 from goalmap.core.edits import apply, reference_edit
 from goalmap.core.goal_map import GoalMap, Reference, parse
 from goalmap.lsp.documents import Document
-from goalmap.lsp.session import OpenLibrary, Session
+from goalmap.lsp.open_library import OpenLibrary
+from goalmap.lsp.session import Session
 
 if TYPE_CHECKING:
     from goalmap.files.report import MapChange, Place, Report

@@ -17,8 +17,9 @@ from goalmap.core.text import visible
 from goalmap.lsp.api_key import KeyKeeper
 from goalmap.lsp.buffers import belongs_into_buffer
 from goalmap.lsp.convert import to_uri
+from goalmap.lsp.open_library import OpenLibrary
 from goalmap.lsp.progress import Progress, WordsReporter
-from goalmap.lsp.session import OpenLibrary, Session, SlotPlace
+from goalmap.lsp.session import Session, SlotPlace
 from goalmap.lsp.telling import teller
 from goalmap.lsp.unsaved import Unsaved
 

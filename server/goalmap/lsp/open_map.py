@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from goalmap.lsp.session import OpenLibrary, Session
+from goalmap.lsp.open_library import OpenLibrary
+from goalmap.lsp.session import Session
 
 
 def open_map(session: Session, params: dict[str, Any], *, with_disk: bool = False) -> OpenLibrary | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from goalmap.core.assembly import Prompt, assemble
 from goalmap.core.goal_map import Goal
-from goalmap.lsp.session import OpenLibrary, Session
+from goalmap.lsp.open_library import OpenLibrary
+from goalmap.lsp.session import Session
 
 
 def prompt_of(session: Session, library: OpenLibrary, goal: Goal) -> Prompt:

@@ -8,7 +8,8 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from goalmap.lsp.buffers import follow_disk
-from goalmap.lsp.session import OpenLibrary, Session
+from goalmap.lsp.open_library import OpenLibrary
+from goalmap.lsp.session import Session
 
 if TYPE_CHECKING:
     from goalmap.files.report import Report, Tell

@@ -17,7 +17,8 @@ from goalmap.core.text import visible
 from goalmap.files.errors import CommitError
 from goalmap.files.report import MapChange
 from goalmap.lsp.buffers import find_at, set_in_buffer
-from goalmap.lsp.session import OpenLibrary, Session
+from goalmap.lsp.open_library import OpenLibrary
+from goalmap.lsp.session import Session
 from goalmap.lsp.telling import teller
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from goalmap.core.edits import Edit
-from goalmap.lsp.session import OpenLibrary, Session
+from goalmap.lsp.open_library import OpenLibrary
+from goalmap.lsp.session import Session
 
 Json = dict[str, Any]
 

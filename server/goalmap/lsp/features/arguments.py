@@ -10,7 +10,8 @@ from pygls.exceptions import JsonRpcInvalidParams
 from goalmap.core.goal_map import GoalPath, Reference
 from goalmap.core.naming import COMPONENTS, TEMPLATE_SLOT, unsafe_reason
 from goalmap.files.report import Place
-from goalmap.lsp.session import OpenLibrary, Session
+from goalmap.lsp.open_library import OpenLibrary
+from goalmap.lsp.session import Session
 
 if TYPE_CHECKING:
     from goalmap.workflows import GenerateRequest

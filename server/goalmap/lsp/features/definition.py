@@ -14,8 +14,9 @@ from goalmap.core.naming import TEMPLATE_SLOT
 from goalmap.core.text import Span
 from goalmap.lsp.convert import START_OF_FILE
 from goalmap.lsp.features.prompt_document import is_prompt, source
+from goalmap.lsp.open_library import Cursor, OpenLibrary
 from goalmap.lsp.server import GoalmapServer
-from goalmap.lsp.session import Cursor, OpenLibrary, Session
+from goalmap.lsp.session import Session
 
 Json = dict[str, Any]
 # The origin of a link, where it is not the word that the client finds by itself, and the places that it leads to.

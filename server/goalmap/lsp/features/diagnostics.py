@@ -29,8 +29,9 @@ from goalmap.core.problems import (
 from goalmap.core.text import Span, split_lines
 from goalmap.core.usage import Usage, unused_components, used_components
 from goalmap.lsp.convert import START_OF_FILE, Positions, json_string, to_json, to_path, to_uri
+from goalmap.lsp.open_library import OpenLibrary
 from goalmap.lsp.server import GoalmapServer
-from goalmap.lsp.session import OpenLibrary, Session
+from goalmap.lsp.session import Session
 
 if TYPE_CHECKING:
     from goalmap.core.library import Library

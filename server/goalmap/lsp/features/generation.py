@@ -37,8 +37,9 @@ from goalmap.lsp.features.code_actions import (
 from goalmap.lsp.features.diagnostics import Publisher
 from goalmap.lsp.features.workspace import recover
 from goalmap.lsp.jobs import Jobs
+from goalmap.lsp.open_library import OpenLibrary
 from goalmap.lsp.server import GoalmapServer
-from goalmap.lsp.session import OpenLibrary, Session
+from goalmap.lsp.session import Session
 from goalmap.lsp.telling import teller
 
 UNDO: Final = "goalmap.undo"

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from goalmap.lsp.convert import START_OF_FILE
 from goalmap.lsp.features.definition import users
+from goalmap.lsp.open_library import Cursor
 from goalmap.lsp.server import GoalmapServer
-from goalmap.lsp.session import Cursor, Session
+from goalmap.lsp.session import Session
 
 Json = dict[str, Any]
 

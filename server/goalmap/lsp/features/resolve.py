@@ -20,8 +20,9 @@ from goalmap.core.naming import component_type
 from goalmap.core.text import visible
 from goalmap.lsp.features.arguments import component_json, goal_of, library_of
 from goalmap.lsp.features.code_actions import GENERATE, GENERATE_ALL, described_in_map, guess, missing_in
+from goalmap.lsp.open_library import OpenLibrary
 from goalmap.lsp.server import GoalmapServer
-from goalmap.lsp.session import OpenLibrary, Session
+from goalmap.lsp.session import Session
 from goalmap.lsp.shapes import SHAPES, check
 
 FIELD: Final = "description"
