@@ -65,6 +65,7 @@ vsix: .venv/.dev ## the extension's package, with the server in it
 faults: .venv/.dev ## the commit protocol, broken everywhere, and every seeded fault of it
 	$(BIN)/python tests/files/faults/run.py --full
 	$(BIN)/python tests/files/faults/crowd.py
+	$(BIN)/python tests/files/faults/crowd.py --nested
 	for view in closed clean dirty; do \
 	  $(BIN)/python tests/files/faults/crowd.py --servers 2 --rounds 3 --slots 50 --view $$view || exit 1; done
 

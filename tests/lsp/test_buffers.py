@@ -6,7 +6,7 @@ The clients are raw ones, which behave like the editors that people use where it
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -370,6 +370,21 @@ async def test_saving_and_quitting_at_once_settles(
     assert await editor.client.shutdown_and_exit() == 0
     assert scene.records() == []
     assert scene.map_text() == committed()
+
+
+@pytest.mark.parametrize("edits", ["late", "silent"])
+async def test_a_quit_while_the_edit_is_on_its_way_leaves_the_record_to_the_next_server(
+    scene: Scene, endpoint: Endpoint, start: Start, tmp_path: Path, *, edits: Literal["late", "silent"]
+) -> None:
+    editor = await start(PLAIN.but(edits=edits))
+    await written(editor, endpoint)
+    endpoint.open("writing")
+    await editor.client.notification("workspace/applyEdit")
+    assert await editor.client.shutdown_and_exit() == 0
+    assert "Traceback" not in await editor.client.stderr_text()
+    assert (scene.map_text(), len(scene.records())) == (MAP, 1)
+    async with await RawEditor.start(scene, VSCODE, base_url=endpoint.base_url, home=tmp_path / "home") as again:
+        await again.marked("generation.interrupted")
 
 
 # -- thrown away -------------------------------------------------------------------------------------------------------

@@ -114,6 +114,7 @@ class Jobs:
         """Cancel everything, wait until it has kept what it has, and stop the embedded model."""
         tasks = list(self._tasks.values())
         self.cancel()
+        self.unsaved.stop_editing()
         if tasks:
             await asyncio.wait(tasks)
         await self.unsaved.end()

@@ -58,6 +58,8 @@ class Unsaved:
         self._say = say
         self._entries: list[_Entry] = []
         self._settling = asyncio.Lock()
+        self._edits: set[asyncio.Future[bool]] = set()
+        self._is_ending = False
         session.save_listeners.append(self._settle_soon)
         session.change_listeners.append(self._let_go_soon)
 
@@ -74,7 +76,9 @@ class Unsaved:
         entry = _Entry(library, job, outcome, outcome.waiting, request.places)
         self._entries.append(entry)
         changes = [MapChange(place, request.file, outcome.file) for place in request.places]
-        done = await set_in_buffer(self._session, library, changes)
+        done = await self._edit(library, changes)
+        if done is None:
+            return outcome
         settled = await self._settle(entry)
         if settled is not None:
             return settled
@@ -91,6 +95,24 @@ class Unsaved:
             message=f"{visible(outcome.file)} is written, but {where} has changed in the editor, or the editor did not "
             f"take the edit. Write {visible(outcome.file)} there yourself and save, or discard it by the quick fix.",
         )
+
+    async def _edit(self, library: OpenLibrary, changes: list[MapChange]) -> bool | None:
+        """Do as `set_in_buffer`; return None where the session ends meanwhile, and the record waits for the next one."""
+        if self._is_ending:
+            return None
+        edit = asyncio.ensure_future(set_in_buffer(self._session, library, changes))
+        self._edits.add(edit)
+        edit.add_done_callback(self._edits.discard)
+        try:
+            return await edit
+        except asyncio.CancelledError:
+            return None
+
+    def stop_editing(self) -> None:
+        """Wait no longer for edits: an editor that shuts the server down tells of no change any more."""
+        self._is_ending = True
+        for edit in self._edits:
+            edit.cancel()
 
     # -- saved --------------------------------------------------------------------------------------------------------
     def _settle_soon(self, library: OpenLibrary) -> None:
