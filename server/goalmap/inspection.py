@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from goalmap.core.find import find_problems
+from goalmap.core.check_map import find_problems
 from goalmap.core.goal_map import Goal, GoalMap, parse
 from goalmap.core.library import Library
 from goalmap.core.naming import MAP_NAME, TEMPLATE_SLOT

@@ -11,6 +11,9 @@ from collections.abc import Callable, Container
 COMPONENTS = "components"
 MAP_NAME = "goal_map.json"
 TEMPLATE_SLOT = "template"
+# Keys of a goal that hold no references. So does every key with a `$`, such as "$schema" or "persona$description".
+DESCRIPTION = "description"
+TITLE = "title"
 
 _SLUG_LENGTH = 80
 # Reserved by Windows in every folder, with any extension (Microsoft, "Naming Files, Paths, and Namespaces").
@@ -21,6 +24,11 @@ DEVICE_STARTS = frozenset(name[:3] for name in _DEVICES)
 _LONGEST_NAME_BYTES = 255
 _PLAIN_LENGTH = 100
 _BLANKS = " \t"
+
+
+def is_slot(key: str) -> bool:
+    """Return whether `key` of a goal holds references."""
+    return key not in (DESCRIPTION, TITLE) and "$" not in key
 
 
 def component_type(slot: str) -> str:

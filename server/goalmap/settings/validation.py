@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from goalmap.core.library import near_names
+from goalmap.core.near_names import near_names
 from goalmap.core.problems import SEVERITIES, Severity
 from goalmap.settings import DEFAULTS, PREFIX, Generation, Model, Naming, Prompt, ReadSettings, Settings, Trace
 

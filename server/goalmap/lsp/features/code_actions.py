@@ -22,7 +22,6 @@ from goalmap.core.edits import (
     rename_key,
 )
 from goalmap.core.goal_map import Goal, GoalPath, Reference
-from goalmap.core.library import near_names
 from goalmap.core.naming import (
     COMPONENTS,
     TEMPLATE_SLOT,
@@ -31,6 +30,7 @@ from goalmap.core.naming import (
     unsafe_reason,
     unsafe_slot_reason,
 )
+from goalmap.core.near_names import near_names
 from goalmap.core.problems import Problem, near_files
 from goalmap.core.text import Span, visible
 from goalmap.core.usage import names_with, unused_problem

@@ -22,7 +22,7 @@ def register(server: GoalmapServer, session: Session) -> None:
 
 def document_links(session: Session, params: Json) -> Any:
     """Return the links of a map, in its order; None for any other document."""
-    from goalmap.core.structure import named_files  # late: not needed for the first diagnostics
+    from goalmap.core.symbol_tree import named_files  # late: not needed for the first diagnostics
 
     library = open_map(session, params, with_disk=True)
     if library is None:

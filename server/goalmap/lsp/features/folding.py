@@ -20,7 +20,7 @@ def register(server: GoalmapServer, session: Session) -> None:
 
 def folding(session: Session, params: Json) -> Any:
     """Return what can be folded in a map; None for any other document."""
-    from goalmap.core.structure import folds  # late: not needed for the first diagnostics
+    from goalmap.core.symbol_tree import folds  # late: not needed for the first diagnostics
 
     library = open_map(session, params)
     if library is None:
