@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from goalmap.core.goal_map import Change, GoalMap, Reference
 from goalmap.core.json_lines import Error, Items, Pair, String
 from goalmap.core.library import Library
-from goalmap.core.naming import TEMPLATE_SLOT
+from goalmap.core.naming import TEMPLATE_SLOT, folder_of
 from goalmap.core.problems import Problem
 from goalmap.core.text import visible
 
@@ -110,6 +110,18 @@ def users_of(goal_map: GoalMap, library: Library, path: str) -> list[Reference]:
         for goal_range in goal_map.ranges_with(file)
         for reference in goal_map.goal_of(goal_range).references
         if reference.file == file and library.folder(reference.slot) == folder
+    ]
+
+
+def possible_users_of(goal_map: GoalMap, folder: str, file: str) -> list[Reference]:
+    """Return the references to `file` from slots that may be looked up in `folder`, whichever folders there are."""
+    return [
+        reference
+        for goal in goal_map.goals
+        for slot in goal.slots.values()
+        if folder in (folder_of(slot.name), folder_of(slot.name, (folder,)))
+        for reference in slot.references
+        if reference.file == file
     ]
 
 

@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 
+from goalmap.core.naming import Naming
 from goalmap.core.near_names import near_names
 from goalmap.core.problems import SEVERITIES, Severity
-from goalmap.settings import DEFAULTS, PREFIX, Generation, Model, Naming, Prompt, ReadSettings, Settings, Trace
+from goalmap.settings import DEFAULTS, PREFIX, Generation, Model, Prompt, ReadSettings, Settings, Trace
 
 # Settings of editors' own: where the server is, how it is started.
 _NOT_OURS: Final = ("server.",)

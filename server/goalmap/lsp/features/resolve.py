@@ -14,7 +14,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Final
 
-from goalmap.core.edits import EditError, find_reference
+from goalmap.core.edits import EditError, reference_at
 from goalmap.core.goal_map import Reference
 from goalmap.core.naming import component_type
 from goalmap.core.text import visible
@@ -75,7 +75,7 @@ def _default(session: Session, argument: Json) -> str:
         return ""
     try:
         place = tuple(argument["goal"]), argument["slot"], argument.get("index")
-        return guess(library, find_reference(library.goal_map, *place))
+        return guess(library, reference_at(library.goal_map, *place))
     except EditError:
         return ""
 
