@@ -54,6 +54,8 @@ def apply(text: str, edits: Iterable[Edit]) -> str:
 
 def inner_json(value: str) -> str:
     """Return `value` as it stands between the quotes of a JSON string."""
+    if value.isascii() and value.isprintable() and '"' not in value and "\\" not in value:
+        return value
     # Lone surrogates have no UTF-8 form, so they alone must stay escaped.
     readable = json.dumps(value, ensure_ascii=False)[1:-1]
     return "".join(f"\\u{ord(c):04x}" if "\ud800" <= c <= "\udfff" else c for c in readable)

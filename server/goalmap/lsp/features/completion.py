@@ -14,6 +14,7 @@ from goalmap.core.naming import COMPONENTS, TEMPLATE_SLOT
 from goalmap.core.text import Span, visible
 from goalmap.core.tokens import estimate_tokens
 from goalmap.lsp.client_commands import SUGGEST, has_command
+from goalmap.lsp.convert import json_string, to_json
 from goalmap.lsp.open_library import Cursor
 from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Session
@@ -62,7 +63,7 @@ def completion(session: Session, params: Json) -> Any:
     return None
 
 
-def _in_template(session: Session, cursor: Cursor) -> Json | None:
+def _in_template(session: Session, cursor: Cursor) -> bytes | None:
     from goalmap.core import completions
 
     path = cursor.component
@@ -79,32 +80,24 @@ def _in_template(session: Session, cursor: Cursor) -> Json | None:
     return _list(session, cursor, Span(cursor.line, span.start, span.end), candidates, str)
 
 
-def _list(session: Session, cursor: Cursor, span: Span, candidates: Candidates, written: Any) -> Json:
-    range_ = session.positions(cursor.document.lines).range(span)
-    map_uri = cursor.library.map_uri
-    can_go_on = has_command(session, SUGGEST)
+def _list(session: Session, cursor: Cursor, span: Span, candidates: Candidates, written: Any) -> bytes:
+    """Return files, folders or variables as JSON at once: a folder may have hundreds of them."""
+    range_ = session.positions(cursor.document.lines).json_range(span)
+    map_uri = json_string(cursor.library.map_uri)
+    go_on = f',"command":{to_json(_GO_ON)}' if has_command(session, SUGGEST) else ""
     items = []
-    for candidate in candidates.found:
-        text = written(candidate.text)
-        item = _item(candidate, {"range": range_, "newText": text})
-        if candidate.path:
-            item["data"] = {"uri": map_uri, "path": candidate.path}
-        elif candidate.kind == "folder" and can_go_on:
-            item["command"] = _GO_ON
-        items.append(item)
-    return {"isIncomplete": not candidates.complete, "items": items}
-
-
-def _item(candidate: Candidate, edit: Json) -> Json:
-    item = {
-        "label": visible(candidate.text),
-        "kind": _KINDS[candidate.kind],
-        "sortText": f"{candidate.rank}{candidate.text}",
-        # What stands in the document is compared with this: JSON, without the quotes.
-        "filterText": inner_json(candidate.text),
-        "textEdit": edit,
-    }
-    return {**item, "detail": visible(candidate.note)} if candidate.note else item
+    for text, kind, rank, path, _, note in candidates.found:
+        more = f',"detail":{json_string(visible(note))}' if note else ""
+        if path:
+            more += f',"data":{{"uri":{map_uri},"path":{json_string(path)}}}'
+        elif kind == "folder":
+            more += go_on
+        items.append(
+            f'{{"label":{json_string(visible(text))},"kind":{_KINDS[kind]},"sortText":{json_string(f"{rank}{text}")},'
+            f'"filterText":{json_string(inner_json(text))},'
+            f'"textEdit":{{"range":{range_},"newText":{json_string(written(text))}}}{more}}}'
+        )
+    return f'{{"isIncomplete":{to_json(not candidates.complete)},"items":[{",".join(items)}]}}'.encode("ascii")
 
 
 def _keys(session: Session, cursor: Cursor, place: KeyPlace, candidates: Candidates) -> Json:
@@ -133,6 +126,18 @@ def _keys(session: Session, cursor: Cursor, place: KeyPlace, candidates: Candida
                 item["command"] = _GO_ON
         items.append(item)
     return {"isIncomplete": False, "items": items}
+
+
+def _item(candidate: Candidate, edit: Json) -> Json:
+    item = {
+        "label": visible(candidate.text),
+        "kind": _KINDS[candidate.kind],
+        "sortText": f"{candidate.rank}{candidate.text}",
+        # What stands in the document is compared with this: JSON, without the quotes.
+        "filterText": inner_json(candidate.text),
+        "textEdit": edit,
+    }
+    return {**item, "detail": visible(candidate.note)} if candidate.note else item
 
 
 def _snippet_text(text: str) -> str:
