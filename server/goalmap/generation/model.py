@@ -18,14 +18,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from goalmap.generation.failures import (
-    ModelError,
-    closed,
-    from_environment_fault,
-    from_exception,
-    garbage,
-    inactivity,
-)
+from goalmap.generation import failures
+from goalmap.generation.failures import ModelError
 
 if TYPE_CHECKING:
     import ssl
@@ -221,7 +215,7 @@ async def _request(
     try:
         client = _client(settings)
     except Exception as error:  # noqa: BLE001 - the environment's certificates and proxies are read here
-        failure = from_environment_fault(error)
+        failure = failures.from_environment_fault(error, settings)
     if failure is not None:  # out here: see below
         raise failure
     request: dict[str, Any] = {
@@ -241,17 +235,18 @@ async def _request(
         while True:
             chunk = await _within(anext(events, _END), settings)
             if chunk is _END:
-                failure = closed(settings)
+                failure = failures.CLOSED.error(settings)
                 break
             piece = _piece(chunk, settings)
             # Hundreds of events may have come at once. Who else has work to do has it between them.
             await asyncio.sleep(0)
             text_chars += len(piece.text)
             if text_chars > _MAX_TEXT_CHARS:
-                failure = _too_much(settings, f"{_MAX_TEXT_CHARS // 1024**2} million characters")
+                failure = failures.TOO_LARGE.error(settings, size=f"{_MAX_TEXT_CHARS // 1024**2} million characters")
                 break
             if piece.finish_reason is not None and not text_chars:
-                failure = _empty(piece.finish_reason, settings)
+                is_cut = piece.finish_reason == "length"
+                failure = (failures.ALL_TOKENS_USED if is_cut else failures.EMPTY).error(settings)
                 break
             if piece.text or piece.finish_reason is not None:
                 yield piece
@@ -261,7 +256,7 @@ async def _request(
     except ModelError as error:
         failure = error
     except Exception as error:  # noqa: BLE001 - an SDK may raise anything over garbage; cancellation is no Exception
-        failure = from_exception(error, settings)
+        failure = failures.from_exception(error, settings)
     finally:
         if stream is not None:
             await stream.close()
@@ -332,16 +327,10 @@ def _capped(read: Callable[..., AsyncIterator[bytes]], settings: ModelSettings) 
             end = (end + chunk)[-3:]
             for taken_bytes, limit_bytes in ((size_bytes, _MAX_WIRE_BYTES), (event_bytes, _MAX_EVENT_BYTES)):
                 if taken_bytes > limit_bytes:
-                    raise _too_much(settings, f"{limit_bytes // 1024**2} MB")
+                    raise failures.TOO_LARGE.error(settings, size=f"{limit_bytes // 1024**2} MB")
             yield chunk
 
     return capped
-
-
-def _too_much(settings: ModelSettings, size: str) -> ModelError:
-    return ModelError(
-        "garbage", f"{settings.address} sent more than {size}.", "Check that goalmap.model.baseUrl names a chat model."
-    )
 
 
 async def _within(step: Awaitable[_T], settings: ModelSettings) -> _T:
@@ -350,18 +339,13 @@ async def _within(step: Awaitable[_T], settings: ModelSettings) -> _T:
         async with asyncio.timeout(settings.timeout_s):
             return await step
     except TimeoutError:
-        raise inactivity(settings) from None
+        raise failures.SILENT.error(settings) from None
 
 
 def _events(stream: Any, settings: ModelSettings) -> AsyncIterator[Any]:
     content_type = stream.response.headers.get("content-type", "")
     if content_type.partition(";")[0].strip().lower() in {"text/html", "application/json"}:
-        raise ModelError(
-            "garbage",
-            f"{settings.address} answered with a document instead of a stream of text.",
-            "Check that goalmap.model.baseUrl names an endpoint that speaks OpenAI’s protocol with streaming; it often "
-            "ends in /v1.",
-        )
+        raise failures.NOT_A_STREAM.error(settings)
     return aiter(stream)
 
 
@@ -369,7 +353,7 @@ def _piece(chunk: Any, settings: ModelSettings) -> Delta:
     """Return what one event of the stream adds; the SDK hands on whatever JSON came, so nothing is certain here."""
     choices = getattr(chunk, "choices", None)
     if not isinstance(choices, list):
-        raise garbage(settings)
+        raise failures.NOT_A_REPLY.error(settings)
     if not choices:
         return Delta("")
     delta = getattr(choices[0], "delta", None)
@@ -377,17 +361,7 @@ def _piece(chunk: Any, settings: ModelSettings) -> Delta:
     finish_reason = getattr(choices[0], "finish_reason", None) or None
     refusal = getattr(delta, "refusal", None)
     if not isinstance(text, str) or not isinstance(finish_reason, str | None):
-        raise garbage(settings)
+        raise failures.NOT_A_REPLY.error(settings)
     if isinstance(refusal, str) and refusal.strip():
-        raise ModelError("refused", "The model declined to write this.", "Describe the component in other words.")
+        raise failures.DECLINED.error(settings)
     return Delta(text, finish_reason)
-
-
-def _empty(finish_reason: str, settings: ModelSettings) -> ModelError:
-    if finish_reason == "length":
-        return ModelError(
-            "refused",
-            f"The model used all of its {settings.max_output_tokens} tokens before it wrote anything.",
-            "Raise goalmap.model.maxOutputTokens: models that think first need several thousand.",
-        )
-    return ModelError("empty", f"{settings.address} sent an empty reply.", "Run it again, or choose another model.")
