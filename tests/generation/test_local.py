@@ -24,7 +24,7 @@ from goalmap.generation.model import ModelSettings, stream_completion
 from goalmap.generation.prompt import Brief
 from goalmap.generation.reply import Accepted, LoopWatch, Refused, accept
 from goalmap.generation.weights import find_weights
-from goalmap.generation.write import TINY_MODEL_NOTE, write_component
+from goalmap.generation.write_component import TINY_MODEL_NOTE, write_component
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

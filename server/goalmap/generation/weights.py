@@ -44,7 +44,7 @@ _UNREACHABLE = ("connection broken", "connection error", "timed out", "max retri
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A model's file. `tiny` tells that it needs the skeletons of `draft.py` to write anything of use."""
+    """A model's file. `tiny` tells that it needs the skeletons of `tiny_model.py` to write anything of use."""
 
     path: Path
     tiny: bool

@@ -186,7 +186,7 @@ class _Run:
 
     async def write(self, generation: Generation) -> Outcome | tuple[str, tuple[str, ...]]:
         """Return the model's text and what there is to say about it; or the outcome, where there is no text."""
-        from goalmap.generation.write import write_component
+        from goalmap.generation.write_component import write_component
 
         def on_chunk(text: str) -> None:
             self.worker.put(generation.append, text)

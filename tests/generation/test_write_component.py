@@ -12,7 +12,7 @@ import pytest
 from goalmap.generation.failures import ModelError
 from goalmap.generation.model import ModelSettings
 from goalmap.generation.prompt import Brief
-from goalmap.generation.write import ReplyRefused, write_component
+from goalmap.generation.write_component import ReplyRefused, write_component
 from support.openai_endpoint import Endpoint, Reply
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from goalmap.generation import prompt
-from goalmap.generation.draft import draft
 from goalmap.generation.failures import ModelError
 from goalmap.generation.model import stream_completion
 from goalmap.generation.reply import MAX_CHARS, Accepted, LoopWatch, Refused, accept
+from goalmap.generation.tiny_model import draft
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
