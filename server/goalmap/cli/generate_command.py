@@ -272,7 +272,7 @@ class _Run:
 
     # -- --dry-run
     def show(self, request: workflows.GenerateRequest, model: ModelSettings) -> None:
-        from goalmap.generation.prompt import estimate_tokens
+        from goalmap.core.tokens import estimate_tokens
         from goalmap.workflows import make_brief, planned_file
 
         neighbours = self.neighbours()
@@ -284,7 +284,7 @@ class _Run:
             map_path = shown_path(self.opened.map_path)
             print(f"would change  {map_path}: {visible(place)}: {visible(request.file)} → {visible(file)}")
         print(f"would ask     {_model_name(model)}")
-        print(f"would send    ≈ {sum(estimate_tokens(message['content']) for message in sent)} tokens:")
+        print(f"would send    {estimate_tokens(''.join(message['content'] for message in sent))} tokens:")
         for message in sent:
             print(f"\n--- {message['role']}")
             print_text(message["content"])
