@@ -24,7 +24,7 @@ from goalmap.lsp.telling import teller
 if TYPE_CHECKING:
     from goalmap.files.report import Pending, Place
     from goalmap.lsp.features.diagnostics import Publisher
-    from goalmap.workflows import GenerateRequest, Outcome, Waiting
+    from goalmap.workflows import GenerateRequest, Outcome, PendingSave
 
 _WARNING: Final = 2
 _INFO: Final = 3
@@ -37,7 +37,7 @@ class _Entry:
     library: OpenLibrary
     job: str
     outcome: Outcome
-    waiting: Waiting
+    waiting: PendingSave
     places: tuple[Place, ...]
     is_placing: bool = True
 

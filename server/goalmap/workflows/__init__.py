@@ -7,22 +7,22 @@ thread of its own, never on the event loop. Nothing here raises what a user can 
 """
 
 from goalmap.files.request import GenerateRequest
-from goalmap.workflows.afterwards import Recovered, Undone, describe, pending, recover, undo
 from goalmap.workflows.brief import make_brief, missing_references, planned_file, shared_references
-from goalmap.workflows.generate import Verdict, Waiting, generate, generate_all, to_its_end
+from goalmap.workflows.generate import PendingSave, Verdict, generate, generate_all, uncancellable
 from goalmap.workflows.outcome import Kind, Neighbours, Outcome, Reporter, Summary
+from goalmap.workflows.undo_and_recover import Recovered, Undone, describe, pending, recover, undo
 
 __all__ = [
     "GenerateRequest",
     "Kind",
     "Neighbours",
     "Outcome",
+    "PendingSave",
     "Recovered",
     "Reporter",
     "Summary",
     "Undone",
     "Verdict",
-    "Waiting",
     "describe",
     "generate",
     "generate_all",
@@ -32,6 +32,6 @@ __all__ = [
     "planned_file",
     "recover",
     "shared_references",
-    "to_its_end",
+    "uncancellable",
     "undo",
 ]

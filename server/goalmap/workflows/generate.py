@@ -246,7 +246,7 @@ class _Run:
     async def commit(self, generation: Generation) -> Outcome:
         """Bring the text into the library: from here on a cancel changes nothing. Raises CommitError."""
         # The component alone is no edit of the map: only a new name has to go through a buffer.
-        if self.request.naming == "autogen" and await to_its_end(self.through_buffer()):
+        if self.request.naming == "autogen" and await uncancellable(self.through_buffer()):
             file = await self.worker.do(generation.publish_component)
             return self.pending_save(generation, file)
         return _success(await self.worker.do(generation.commit))
@@ -262,11 +262,11 @@ class _Run:
             component_path=generation.component_path,
             file=file,
             tx=generation.tx,
-            waiting=Waiting(generation, self.request, self.worker),
+            waiting=PendingSave(generation, self.request, self.worker),
         )
 
 
-class Waiting:
+class PendingSave:
     """A component that is published while the map's edit waits in an editor's buffer; its record stays until then."""
 
     def __init__(self, generation: Generation, request: GenerateRequest, worker: _Worker) -> None:
@@ -337,7 +337,7 @@ def _parking(error: ModelError) -> dict[str, Any]:
     return {"park_text": error.kind in _CUT_SHORT, "reason": "the model's answer was cut short"}
 
 
-async def to_its_end(work: Awaitable[Result]) -> Result:
+async def uncancellable(work: Awaitable[Result]) -> Result:
     """Return what `work` returns. It is not broken off; a cancel is forgotten."""
     task = asyncio.ensure_future(work)
     while True:

@@ -13,7 +13,7 @@ from goalmap.core.library import Library
 from goalmap.core.text import visible
 
 if TYPE_CHECKING:
-    from goalmap.workflows.generate import Waiting
+    from goalmap.workflows.generate import PendingSave
 
 Kind: TypeAlias = Literal["committed", "pending-save", "cancelled", "failed", "conflict"]
 
@@ -66,7 +66,7 @@ class Outcome:
     tx: str | None = None
     notes: tuple[str, ...] = ()
     text: str | None = None
-    waiting: Waiting | None = field(default=None, compare=False)
+    waiting: PendingSave | None = field(default=None, compare=False)
     is_hopeless: bool = False
 
 
