@@ -14,7 +14,7 @@ OURS = {
     "goalmap.cli",
     "goalmap.cli.check_command",
     "goalmap.cli.console",
-    "goalmap.cli.exit_codes",
+    "goalmap.core.exit_codes",
     "goalmap.cli.library",
     "goalmap.cli.main",
     "goalmap.cli.reports",

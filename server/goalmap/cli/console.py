@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Final, TextIO
 
-from goalmap.cli.exit_codes import FAILED
+from goalmap.core.exit_codes import FAILED
 from goalmap.core.text import visible
 
 if TYPE_CHECKING:

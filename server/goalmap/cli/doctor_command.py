@@ -14,8 +14,8 @@ from typing import Final
 
 from goalmap import __version__
 from goalmap.cli.console import command, count, shown_path, styled
-from goalmap.cli.exit_codes import FAILED, FINE
 from goalmap.cli.library import add_root
+from goalmap.core.exit_codes import FAILED, FINE
 from goalmap.core.text import visible
 from goalmap.files.errors import explain
 from goalmap.files.loader import map_of

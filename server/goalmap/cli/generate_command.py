@@ -24,9 +24,9 @@ from goalmap.cli.console import (
     styled,
     with_root,
 )
-from goalmap.cli.exit_codes import FAILED, FINE, INTERRUPTED
 from goalmap.cli.library import Opened, add_root, find_goal, open_library, warn_of_syntax
 from goalmap.cli.telling import tell_reader
+from goalmap.core.exit_codes import FAILED, FINE, INTERRUPTED
 from goalmap.core.goal_map import Goal, Reference
 from goalmap.core.naming import TEMPLATE_SLOT, component_type
 from goalmap.core.text import visible

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from goalmap import __version__
 from goalmap.cli.console import CliError, drop_rest, fault_of, output, print_error, print_note, styled, with_root
-from goalmap.cli.exit_codes import FAILED, INTERRUPTED
+from goalmap.core.exit_codes import FAILED, INTERRUPTED
 from goalmap.core.text import visible
 
 if TYPE_CHECKING:

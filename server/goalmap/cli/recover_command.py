@@ -6,8 +6,8 @@ import argparse
 from typing import TYPE_CHECKING
 
 from goalmap.cli.console import CliError, count, print_error, print_text
-from goalmap.cli.exit_codes import CONFLICT, FAILED, FINE
 from goalmap.cli.library import add_root, root_of
+from goalmap.core.exit_codes import CONFLICT, FAILED, FINE
 from goalmap.files.report import Report
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 
 from goalmap.cli.console import CliError
-from goalmap.cli.exit_codes import FINE
 from goalmap.cli.library import add_root, root_of
 from goalmap.cli.telling import tell_reader
+from goalmap.core.exit_codes import FINE
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

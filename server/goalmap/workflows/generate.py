@@ -12,21 +12,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeAlias, TypeVar
 
+from goalmap.core.exit_codes import FAILED, FINE, INTERRUPTED
 from goalmap.core.text import visible
 from goalmap.files import errors, transaction
 from goalmap.files.request import GenerateRequest
 from goalmap.generation.failures import ModelError
 from goalmap.generation.prompt import validate_description
 from goalmap.workflows.brief import make_brief
-from goalmap.workflows.outcome import (
-    FAILED,
-    INTERRUPTED,
-    Neighbours,
-    Outcome,
-    Reporter,
-    Summary,
-    path_in_library,
-)
+from goalmap.workflows.outcome import Neighbours, Outcome, Reporter, Summary, path_in_library
 
 if TYPE_CHECKING:
     from goalmap.files.report import Committed, Tell
@@ -257,7 +250,7 @@ class _Run:
         return Outcome(
             kind="pending-save",
             message=f"{visible(file)} is written. Save {map_name} to keep the reference to it.",
-            exit_code=0,
+            exit_code=FINE,
             map_path=self.request.map_path,
             component_path=generation.component_path,
             file=file,
@@ -304,7 +297,7 @@ def _success(committed: Committed) -> Outcome:
     return Outcome(
         kind="committed",
         message=f"Committed {path}" + ("; goal_map.json names it now." if committed.map_changed else "."),
-        exit_code=0,
+        exit_code=FINE,
         map_path=committed.map_path,
         component_path=committed.component_path,
         file=committed.file,

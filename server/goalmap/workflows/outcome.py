@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 from goalmap.core.assembly import Read
+from goalmap.core.exit_codes import FINE
 from goalmap.core.goal_map import GoalMap
 from goalmap.core.library import Library
 from goalmap.core.text import visible
@@ -17,11 +18,6 @@ if TYPE_CHECKING:
 
 Kind: TypeAlias = Literal["committed", "pending-save", "cancelled", "failed", "conflict"]
 
-# The command line's exit codes, as far as workflows end with one.
-FAILED: Final = 1
-NOT_COMMITTED: Final = 75
-CONFLICT: Final = 76
-INTERRUPTED: Final = 130
 # More reasons than these are in the log, one by one; a message is read at a glance.
 _MAX_SAID: Final = 3
 
@@ -118,7 +114,7 @@ class Summary:
     @property
     def exit_code(self) -> int:
         """The gravest of their exit codes."""
-        return max((outcome.exit_code for outcome in self.outcomes), default=0)
+        return max((outcome.exit_code for outcome in self.outcomes), default=FINE)
 
 
 def _first(texts: list[str]) -> list[str]:

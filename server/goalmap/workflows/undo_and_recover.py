@@ -6,11 +6,12 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from goalmap.core.exit_codes import CONFLICT, FAILED, FINE, NOT_COMMITTED
 from goalmap.core.text import visible
 from goalmap.files import errors, recovery
 from goalmap.files import undo as undoing
 from goalmap.files.report import Report
-from goalmap.workflows.outcome import CONFLICT, NOT_COMMITTED, path_in_library
+from goalmap.workflows.outcome import path_in_library
 
 if TYPE_CHECKING:
     from goalmap.files.report import Pending, Tell
@@ -42,7 +43,7 @@ def undo(root: str, *, tell: Tell, txs: Collection[str] = (), job: str | None = 
         message = f"Removed {path}{back}."
     else:
         message = f"Removed {len(done.undone)} components that were generated together."
-    return Undone(" ".join([message, *done.kept]), 1 if done.kept else 0, done.undone)
+    return Undone(" ".join([message, *done.kept]), FAILED if done.kept else FINE, done.undone)
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def recover(root: str, *, tell: Tell, finish_buffered: bool = False) -> Recovere
         return Recovered(error.exit_code, str(error))
     conflicts = [parked for parked in total.parked if parked.is_whole]
     waits = any(not pending.has_owner for pending in total.pending)
-    return Recovered(NOT_COMMITTED if waits else CONFLICT if conflicts else 0)
+    return Recovered(NOT_COMMITTED if waits else CONFLICT if conflicts else FINE)
 
 
 def pending(root: str) -> list[Pending]:
