@@ -59,9 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--all", action="store_true", help="everything that is missing in SLOT, in GOAL, or in the whole map"
     )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="show what would be sent and written, and do neither"
-    )
+    parser.add_argument("--dry-run", action="store_true", help="show what would be sent and written, and do neither")
     parser.set_defaults(fail_usage=parser.error)
 
 
