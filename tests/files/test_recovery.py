@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from goalmap.files import os_layer, store
+from goalmap.files.empty_component import create_empty
 from goalmap.files.errors import CommitError, Conflict, NotCommitted, Refused, SavedElsewhere
-from goalmap.files.plain import create_empty
 from goalmap.files.recovery import pending
 from goalmap.files.request import GenerateRequest
 from goalmap.files.transaction import AlreadyDone
-from support.told import begin, discard, finish, recover, replace_map_text, undo
+from support.told import begin, discard, finish, recover, undo
 
 from .conftest import DEBUG, MAP, Library
 from .faults.tap import Killed, Tap
@@ -262,7 +262,7 @@ def test_undo_is_refused_when_something_changed(library: Library, change: str) -
     assert library.files() == before
 
 
-# -- the plain helpers
+# -- an empty component
 def test_create_empty_never_touches_what_is_there(library: Library) -> None:
     path = create_empty(str(library.root), "components/protocols/deep/new.txt")
     assert Path(path).read_bytes() == b""
@@ -270,15 +270,6 @@ def test_create_empty_never_touches_what_is_there(library: Library) -> None:
         with pytest.raises(Refused):
             create_empty(str(library.root), bad)
     assert (library.root / "components/personas/detective.txt").read_text() == "You look twice.\n"
-
-
-def test_replace_map_text_wants_the_map_as_it_was_read(library: Library) -> None:
-    replace_map_text(str(library.map), MAP.encode(), NEW.encode())
-    assert library.map.read_text() == NEW
-    with pytest.raises(Refused, match="changed on disk"):
-        replace_map_text(str(library.map), MAP.encode(), b"{}")
-    assert library.map.read_text() == NEW
-    assert library.records() == []
 
 
 # -- promises about cost and form

@@ -37,7 +37,7 @@ from goalmap.files.store import digest
 if TYPE_CHECKING:
     from goalmap.files.os_layer import Folder
 
-Kind: TypeAlias = Literal["generate", "undo", "undo-job", "edit"]
+Kind: TypeAlias = Literal["generate", "undo", "undo-job"]
 
 _ANY_VERSION = b"\nGOALMAP JOURNAL "
 _START = _ANY_VERSION + b"1\n"
@@ -61,7 +61,7 @@ class Header:
 
     For `generate`, `old` is the reference as the map has it now, and `file` the one it is to have. For `undo` the same
     the other way round: `old` is the generated name that the map has, `file` what it had before, and `component` and
-    `sha256` tell which file goes. For `undo-job` only `job` counts, for `edit` only `tx`: temporary files carry it.
+    `sha256` tell which file goes. For `undo-job` only `job` counts.
     `others` are further places that name the same missing component. `job` is what several generations that were asked
     for at once have in common. `unsaved` says that the old reference may be in an editor's unsaved map only; `reviewed`
     that nothing is committed before its user has said so.
@@ -237,7 +237,7 @@ def _header(payload: bytes) -> Header:
         raise Damaged("its header has values of the wrong kind")
     if (
         not _TX.match(header.tx)
-        or header.kind not in ("generate", "undo", "undo-job", "edit")
+        or header.kind not in ("generate", "undo", "undo-job")
         or (header.receipt and not _TX.match(header.receipt))
     ):
         raise Damaged("its header is not one of ours")

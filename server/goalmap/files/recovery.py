@@ -164,11 +164,6 @@ def _finish(store: Store, record: Record, *, finish_buffered: bool, finish_unrev
         store.report.dropped.append(record.name)
     elif header is None:
         raise Damaged(f"its beginning is damaged; what it holds can be read in {record.path}")
-    elif header.kind == "edit":
-        with MapFile(store) as map_file:
-            map_file.settle(header.tx)
-            map_file.folder.sync()  # before the record goes, which alone tells whose the temporary files are (I3)
-        let_go(store, record)
     elif header.kind == "undo":
         place = undoing.finish_undo(store, record)  # which may tell, and leave the store another report
         store.report.undone.append(place)
@@ -259,7 +254,7 @@ def _remove_published(store: Store, record: Record) -> None:
     try:
         with MapFile(store) as map_file:
             map_file.settle(header.tx)
-            map_file.folder.sync()  # as for an edit
+            map_file.folder.sync()  # before the record goes, which alone tells whose the temporary files are (I3)
             goal_map = map_file.parse(map_file.read().text)
         if not users_of(goal_map, header.folder, contents.file):
             remove_component(store, header, contents.file, digest(contents.text or b""))

@@ -21,7 +21,7 @@ from typing import Any
 from goalmap.files import atomic, commit, journal, os_layer, recovery, safe_open, transaction, undo
 from goalmap.files.report import Parked
 
-from .scenes import BUFFERED, BY_HAND, CONFLICT, EDIT, FRESH, NO_EXCHANGE, REFERENCED, STEADY, TAKEN_LATE, UNDO, Scene
+from .scenes import BUFFERED, BY_HAND, CONFLICT, FRESH, NO_EXCHANGE, REFERENCED, STEADY, TAKEN_LATE, UNDO, Scene
 
 
 @dataclass(frozen=True)
@@ -294,13 +294,6 @@ MUTANTS = [
     Mutant("no fsync of a parked text", no_fsync("file", "write_whole", "park"), "power", CONFLICT),
     Mutant("no fsync of parked/", no_fsync("folder", "park"), "power", CONFLICT),
     Mutant("no fsync after a component was removed", no_fsync("folder", "remove_component"), "power", UNDO),
-    Mutant(
-        "no fsync after the rest of an edit was removed",
-        no_fsync("folder", "_finish"),
-        "power",
-        EDIT,
-        in_recovery=True,
-    ),
     Mutant("no fsync of a record before it is acted on", _believed_at_once, "power", in_recovery=True),
     Mutant("no fsync of folders that a killed process made", _not_thorough, "power", FRESH, in_recovery=True),
     # the order

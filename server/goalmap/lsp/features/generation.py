@@ -222,13 +222,13 @@ def _interrupted(jobs: Jobs, arguments: list[Any]) -> tuple[OpenLibrary, str]:
 
 async def create_empty(jobs: Jobs, arguments: list[Any]) -> bool:
     """Create an empty component."""
-    from goalmap.files import plain
+    from goalmap.files import empty_component
 
     argument = first_of(arguments)
     library = library_of(jobs.session, argument)
     path = component_of(argument)
     try:
-        await asyncio.to_thread(plain.create_empty, library.root, path)
+        await asyncio.to_thread(empty_component.create_empty, library.root, path)
     except CommitError as error:
         jobs.session.server.notify("window/showMessage", {"type": _WARNING, "message": str(error)})
         return False
