@@ -144,7 +144,7 @@ def _capabilities(scratch: str) -> dict[str, bool]:
     for name in ("one", "two"):
         with open(os.path.join(scratch, name), "wb") as file:
             file.write(name.encode())
-    with os_layer.Folder.open(scratch) as folder, open(os.path.join(scratch, "one"), "r+b") as file:
+    with os_layer.LibraryDir.open(scratch) as folder, open(os.path.join(scratch, "one"), "r+b") as file:
         os_layer.sync_file(file.fileno())
         return {
             "locks": os_layer.try_lock(file.fileno()),

@@ -14,8 +14,8 @@ class CommitError(Exception):
     exit_code: ClassVar[int] = FAILED
 
 
-class Refused(CommitError):
-    """Nothing was paid for and nothing was changed."""
+class CommitRefused(CommitError):
+    """It could not be begun: nothing was paid for and nothing was changed."""
 
 
 class SavedElsewhere(CommitError):
@@ -49,7 +49,7 @@ class SlotChanged(Exception):  # no error yet: it becomes a Conflict once the te
     """The place in the map, or the component's, now holds something else. The message completes "Not committed: "."""
 
 
-class Unreadable(Exception):  # becomes Refused or NotCommitted, by whether something was paid for
+class MapUnreadable(Exception):  # becomes CommitRefused or NotCommitted, by whether something was paid for
     """The map is not a whole, valid JSON file now. The message says why and what to do."""
 
 

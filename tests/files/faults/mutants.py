@@ -56,13 +56,13 @@ def no_fsync(what: str, *functions: str) -> Callable[[], None]:
             real_file = os_layer.sync_file
             os_layer.sync_file = lambda fd: None if applies(_callers()) else real_file(fd)
         else:
-            real_folder = os_layer.Folder.sync
+            real_folder = os_layer.LibraryDir.sync
 
-            def sync(self: os_layer.Folder) -> None:
+            def sync(self: os_layer.LibraryDir) -> None:
                 if not applies(_callers()):
                     real_folder(self)
 
-            os_layer.Folder.sync = sync  # type: ignore[method-assign]
+            os_layer.LibraryDir.sync = sync  # type: ignore[method-assign]
 
     return apply
 
@@ -145,11 +145,11 @@ def _written_in_place() -> None:
 
 
 def _clobbers() -> None:
-    def move_new(self: os_layer.Folder, name: str, new_name: str) -> bool:
+    def move_new(self: os_layer.LibraryDir, name: str, new_name: str) -> bool:
         self.replace(name, self, new_name)
         return True
 
-    os_layer.Folder.move_new = move_new  # type: ignore[method-assign]
+    os_layer.LibraryDir.move_new = move_new  # type: ignore[method-assign]
 
 
 def _fsync_errors_swallowed() -> None:
@@ -196,7 +196,7 @@ def _undo_component_first() -> None:
 
 
 def _mode_not_kept() -> None:
-    os_layer.keep_looks = lambda *_: None
+    os_layer.copy_mode_and_owner = lambda *_: None
 
 
 def _torn_frames_accepted() -> None:

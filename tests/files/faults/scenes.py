@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from goalmap.files import os_layer, platforms
 from goalmap.files.empty_component import create_empty
-from goalmap.files.errors import CommitError, Conflict, NotCommitted, Refused, SavedElsewhere
+from goalmap.files.errors import CommitError, CommitRefused, Conflict, NotCommitted, SavedElsewhere
 from goalmap.files.platforms import Platform
 from goalmap.files.request import GenerateRequest
 from goalmap.files.transaction import AlreadyDone
@@ -190,7 +189,7 @@ def generate(
         told.say("conflict " + error.parked)
     except NotCommitted:
         told.say("notcommitted")
-    except Refused:
+    except CommitRefused:
         told.say("notcommitted" if told.has("finished") else "refused")
 
 
@@ -224,7 +223,7 @@ def _set_by_hand(place: Place) -> None:
     """Save another reference, durably, as editors do: as a new file that takes the map's place."""
     draft, new = f"{place.map}~", place.map.read_bytes().replace(b"drill.txt", b"hand.txt")
     disk = os_layer.os  # tapped: a power cut must not take back what this does
-    with contextlib.suppress(OSError):  # then the map stays as it was
+    try:
         fd = disk.open(draft, os.O_RDWR | os.O_CREAT, 0o600)
         disk.write(fd, new)
         disk.fchmod(fd, MAP_MODE)
@@ -234,6 +233,8 @@ def _set_by_hand(place: Place) -> None:
         fd = disk.open(str(place.root), os.O_RDONLY)
         disk.fsync(fd)
         disk.close(fd)
+    except OSError as error:
+        raise CommitRefused("the editor could not save the map") from error
 
 
 def _commit_and_undo_by_hand(place: Place, told: Told) -> None:
@@ -305,7 +306,7 @@ def _buffered(place: Place, told: Told) -> None:
         told.say("conflict " + error.parked)
     except (NotCommitted, OSError):
         told.say("notcommitted")
-    except Refused:
+    except CommitRefused:
         told.say("refused")
 
 
