@@ -1,8 +1,8 @@
 """What a model is asked: one component, described by its user, in the company of its neighbours.
 
-Pure: a `Brief` in, messages out. Whatever comes from files and descriptions is quoted as data between tags whose
-name is a digest of that very data. A text cannot hold the digest of a whole that contains it, so no component can
-close its own quotation and speak as Goalmap.
+Pure: a `Brief` in, messages out. Text from files and descriptions is quoted as data between tags whose name is a digest
+of that data. A text cannot hold the digest of a whole that contains it, so no component can close its own quotation and
+pose as Goalmap's instructions.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MAX_DESCRIPTION_CHARS = 500
 DEFAULT_BUDGET_TOKENS = 6000
 
-# A neighbour of which less than this would be left says nothing about tone or content.
+# An excerpt shorter than this shows neither tone nor content, and is left out.
 _MIN_EXCERPT_TOKENS = 20
 _MAX_CHARS_PER_TOKEN = 5
 _MAX_GOAL_DESCRIPTION_CHARS = 1000
@@ -30,7 +30,7 @@ _MAX_NAME_CHARS = 200
 _CUT = "\n[… cut here to save space]"
 
 _LINE_BREAKS = frozenset("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029")
-# Overrides and isolates reorder what a reader sees, so a description could say something else than it shows.
+# Overrides and isolates reorder the text on display, so a description could hide what it says.
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 _ROLES = {
@@ -146,7 +146,7 @@ def excerpt(text: str, tokens: int) -> str:
     """Return `text`, or as many of its first words as fit into `tokens`, with a note that it was cut."""
     if _tokens(text) <= tokens:
         return text
-    head = text[: _MAX_CHARS_PER_TOKEN * (tokens + 1)]  # to measure no whole book for one of its pages
+    head = text[: _MAX_CHARS_PER_TOKEN * (tokens + 1)]  # so as not to measure a megabyte for a page
     head = head[: bisect_right(range(len(head)), tokens, key=lambda end: _tokens(head[:end])) - 1]
     # Half a word at the end is copied by small models; a script without spaces is cut where it is.
     whole_words = head[: max(head.rfind(" "), head.rfind("\n"))] if " " in head or "\n" in head else head

@@ -1,9 +1,8 @@
-"""A missing component, from the request to the commit, and back: what the language server and the command line share.
+"""Generating a component, undo and recovery: what the language server and the command line share.
 
-`generate` joins the layers below: the record of the journal is there before a model is asked, each piece of its answer
-goes into the record, and the commit is carried through once the answer is whole. What the disk may hold up runs in a
-thread of its own, never on the event loop. Nothing here raises what a user can do something about: it is in the
-`Outcome`, with the next step and the command line's exit code.
+`generate` makes a record in the journal before a model is asked, appends each piece of its reply to the record, and
+commits once the reply is complete. Disk work runs in a thread, never on the event loop. An error that a user can do
+something about is not raised: it is in the `Outcome`, with the next step and the command line's exit code.
 """
 
 from goalmap.files.request import GenerateRequest
