@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 import pytest
 
 from goalmap.files.journal import Contents, peek
-from goalmap.files.os_layer import Folder
+from goalmap.files.os_layer import LibraryDir
 from support.editors import VSCODE, RawEditor
 from support.lsp_client import LspClient, ServerEndedError
 from support.openai_endpoint import Endpoint, Reply
@@ -119,7 +119,7 @@ class Trial:
         """Return what the one record holds, if there is one."""
         if not self.scene.records():
             return None
-        with Folder.open(str(self.scene.root / ".goalmap" / "journal")) as folder:
+        with LibraryDir.open(str(self.scene.root / ".goalmap" / "journal")) as folder:
             (name,) = folder.names()
             return peek(folder, name)
 

@@ -191,12 +191,12 @@ def _interrupted(jobs: Jobs, argument: InterruptedGeneration) -> tuple[LibrarySt
 # -- without a model ---------------------------------------------------------------------------------------------------
 async def create_empty(jobs: Jobs, argument: CreateEmpty) -> bool:
     """Create an empty component."""
-    from goalmap.files import plain
+    from goalmap.files import empty_component
 
     library = library_of(jobs.session, argument["uri"])
     path = component_path(argument["path"])
     try:
-        await asyncio.to_thread(plain.create_empty, library.root, path)
+        await asyncio.to_thread(empty_component.create_empty, library.root, path)
     except CommitError as error:
         jobs.session.show_message(MessageType.WARNING, str(error))
         return False

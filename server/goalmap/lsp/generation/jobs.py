@@ -193,7 +193,7 @@ class Jobs:
     async def _generate(
         self, job: str, library: LibraryState, request: GenerateRequest, reporter: WordsReporter
     ) -> Outcome:
-        from goalmap.workflows import Neighbours, generate, to_its_end
+        from goalmap.workflows import Neighbours, generate, uncancellable
 
         session = self.session
         session.refresh(library)
@@ -224,7 +224,7 @@ class Jobs:
             )
             if outcome.kind == "pending-save":
                 # Half of it is done: a cancel now would leave the other half to nobody.
-                outcome = await to_its_end(self.pending_saves.place(library, job, request, outcome))
+                outcome = await uncancellable(self.pending_saves.place(library, job, request, outcome))
         if outcome.tx is not None and outcome.kind in ("committed", "pending-save"):
             self._committed.setdefault(job, []).append(outcome.tx)
             for old in list(self._committed)[:-_MAX_FOLLOWED]:

@@ -24,7 +24,7 @@ from goalmap.lsp.session import Session
 
 if TYPE_CHECKING:
     from goalmap.files.report import Pending, Place
-    from goalmap.workflows import GenerateRequest, Outcome, Waiting
+    from goalmap.workflows import GenerateRequest, Outcome, PendingSave
 
 
 @dataclass(eq=False)
@@ -34,7 +34,7 @@ class _Entry:
     library: LibraryState
     job: str
     outcome: Outcome
-    waiting: Waiting
+    waiting: PendingSave
     places: tuple[Place, ...]
     is_placing: bool = True
 

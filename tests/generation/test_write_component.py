@@ -12,7 +12,7 @@ import pytest
 from goalmap.generation.failures import ModelError
 from goalmap.generation.model import ModelSettings
 from goalmap.generation.prompt import Brief
-from goalmap.generation.write import ReplyRefused, write_component
+from goalmap.generation.write_component import ReplyRejected, write_component
 from support.openai_endpoint import Endpoint, Reply
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ async def test_a_bad_reply_is_asked_for_once_more(endpoint: Endpoint, watcher: W
 
 async def test_two_bad_replies_are_enough(endpoint: Endpoint, watcher: Watcher) -> None:
     endpoint.add(Reply(text="Hm."), Reply(text="I cannot help with that."), Reply(text=COMPONENT))
-    with pytest.raises(ReplyRefused) as raised:
+    with pytest.raises(ReplyRejected) as raised:
         await write(endpoint, watcher)
     assert raised.value.code == "declined"
     assert raised.value.raw == "I cannot help with that."
@@ -108,7 +108,7 @@ async def test_a_loop_is_broken_off_while_it_streams(endpoint: Endpoint, watcher
 
 async def test_a_cut_reply_is_not_paid_for_twice(endpoint: Endpoint, watcher: Watcher) -> None:
     endpoint.add(Reply(text=COMPONENT, finish_reason="length"), Reply(text=COMPONENT))
-    with pytest.raises(ReplyRefused) as raised:
+    with pytest.raises(ReplyRejected) as raised:
         await write(endpoint, watcher)
     assert (raised.value.code, raised.value.kind, raised.value.raw) == ("cut", "closed", COMPONENT)
     assert len(endpoint.requests) == 1
@@ -125,7 +125,7 @@ async def test_a_copy_of_a_neighbour_is_asked_for_again(endpoint: Endpoint, watc
 
 async def test_an_endpoint_that_knows_no_seed_leaves_the_first_refusal(endpoint: Endpoint, watcher: Watcher) -> None:
     endpoint.add(Reply(text="Hm."), Reply(status=422, body={"error": {"message": "extra inputs: seed"}}))
-    with pytest.raises(ReplyRefused) as raised:
+    with pytest.raises(ReplyRejected) as raised:
         await write(endpoint, watcher)
     assert raised.value.code == "short"
 

@@ -1,4 +1,4 @@
-"""After a generation: undo, and what interruptions left."""
+"""Undo of what was generated, and recovery of what was interrupted."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from goalmap.core.exit_codes import CONFLICT, FAILED, FINE, NOT_COMMITTED
 from goalmap.core.text import visible
 from goalmap.files import errors, recovery
 from goalmap.files import undo as undoing
 from goalmap.files.report import Report
-from goalmap.workflows.outcome import CONFLICT, NOT_COMMITTED, path_in_library
+from goalmap.workflows.outcome import path_in_library
 
 if TYPE_CHECKING:
     from goalmap.files.report import Pending, Tell
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Undone:
-    """Whether something was undone. `results` say which commits."""
+    """How an undo ended. `results` are the commits that were undone."""
 
     message: str
     exit_code: int
@@ -28,7 +29,7 @@ class Undone:
 def undo(root: str, *, tell: Tell, txs: Collection[str] = (), job: str | None = None) -> Undone:
     """Undo the commits `txs` and those of `job`, or the newest one of the library at `root` with all of its job.
 
-    Works on the disk: call it in a thread. `tell` hears of everything else that was done on the way.
+    Works on the disk: call it in a thread. `tell` gets a report of what else was done in the library first.
     """
     try:
         done = undoing.undo(root, tell=tell, txs=txs, job=job)
@@ -42,7 +43,7 @@ def undo(root: str, *, tell: Tell, txs: Collection[str] = (), job: str | None = 
         message = f"Removed {path}{back}."
     else:
         message = f"Removed {len(done.undone)} components that were generated together."
-    return Undone(" ".join([message, *done.kept]), 1 if done.kept else 0, done.undone)
+    return Undone(" ".join([message, *done.kept]), FAILED if done.kept else FINE, done.undone)
 
 
 @dataclass(frozen=True)
@@ -54,23 +55,23 @@ class Recovered:
 
 
 def recover(root: str, *, tell: Tell, finish_buffered: bool = False) -> Recovered:
-    """Finish what earlier runs left in the library at `root`; `tell` hears what was done.
+    """Finish what earlier runs left in the library at `root`; `tell` gets reports of what was done.
 
-    Works on the disk: call it in a thread. `finish_buffered` also commits what an editor's unsaved map was to take.
+    Works on the disk: call it in a thread. `finish_buffered` also commits what waits for an editor to save the map.
     """
     total = Report()
 
-    def hear(report: Report) -> None:
+    def add_and_tell(report: Report) -> None:
         total.add(report)
         tell(report)
 
     try:
-        recovery.recover(root, tell=hear, finish_buffered=finish_buffered)
+        recovery.recover(root, tell=add_and_tell, finish_buffered=finish_buffered)
     except errors.CommitError as error:
         return Recovered(error.exit_code, str(error))
     conflicts = [parked for parked in total.parked if parked.is_whole]
     waits = any(not pending.has_owner for pending in total.pending)
-    return Recovered(NOT_COMMITTED if waits else CONFLICT if conflicts else 0)
+    return Recovered(NOT_COMMITTED if waits else CONFLICT if conflicts else FINE)
 
 
 def pending(root: str) -> list[Pending]:
@@ -79,7 +80,7 @@ def pending(root: str) -> list[Pending]:
 
 
 def describe(report: Report, *, waiting: bool = False) -> Iterator[str]:
-    """Yield a sentence for everything that was done, and with `waiting` for everything that could not be done yet."""
+    """Yield a sentence for everything that was done; with `waiting` also for everything that is still to be done."""
     for committed in report.finished:
         path = path_in_library(committed.component_path, committed.map_path)
         yield f"Finished an interrupted generation: {path} is committed."
