@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from goalmap.lsp.api_key import KeyKeeper
+from goalmap.lsp.generation.api_key import KeyKeeper
 from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Session
 from goalmap.settings import read_settings

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from goalmap.lsp.features.code_actions import DISCARD
+from goalmap.lsp.command_names import DISCARD
 from support.editors import PLAIN, VSCODE, Behaviour, RawEditor
 from support.openai_endpoint import Endpoint, Reply
 from support.scene import DESCRIPTION, GENERATED, MAP, MISSING, TEXT, Scene, committed, environment, make_scene

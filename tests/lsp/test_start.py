@@ -47,6 +47,7 @@ OURS = {
     "goalmap.lsp",
     "goalmap.lsp.lean_start",
     "goalmap.lsp.lifecycle",
+    "goalmap.lsp.param_shapes",
     "goalmap.lsp.protocol",
     "goalmap.lsp.server",
     "goalmap.lsp.shapes",

@@ -1,19 +1,19 @@
-"""Between the core's places and the protocol's: the only code that knows LSP positions, ranges and URIs."""
+"""Convert between the core's places, in lines and code points, and the protocol's positions, ranges and URIs."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote, urlsplit
 
 from goalmap.core.edits import Edit
 from goalmap.core.text import Encoding, Span, from_units, to_units
 
-Json = dict[str, Any]
+if TYPE_CHECKING:
+    from goalmap.lsp.types import Position, Range, TextEdit
 
 _DRIVE = re.compile(r"/[A-Za-z]:")
 
@@ -64,18 +64,18 @@ class Positions:
         """Return the code point column of a protocol column; past the line's end it is the end."""
         return from_units(self.lines[line], units, self.encoding)
 
-    def place(self, position: Json) -> tuple[int, int]:
+    def place(self, position: Position) -> tuple[int, int]:
         """Return the line and code point column of a protocol position; past the document's end it is the end."""
         line = position["line"]
         if line >= len(self.lines):
             return len(self.lines) - 1, len(self.lines[-1])
         return line, self.column(line, position["character"])
 
-    def position(self, line: int, column: int) -> Json:
+    def position(self, line: int, column: int) -> Position:
         """Return the protocol's position of a line and a code point column."""
         return {"line": line, "character": to_units(self.lines[line], column, self.encoding)}
 
-    def range(self, span: Span) -> Json:
+    def range(self, span: Span) -> Range:
         """Return the protocol's range of a span."""
         return {"start": self.position(span.line, span.start), "end": self.position(span.line, span.end)}
 
@@ -89,21 +89,10 @@ class Positions:
         start, end = to_units(lines[start_line], start, encoding), to_units(lines[end_line], end, encoding)
         return f'{{"start":{{"line":{start_line},"character":{start}}},"end":{{"line":{end_line},"character":{end}}}}}'
 
-    def lines_range(self, first: int, last: int) -> Json:
-        """Return the range from the start of line `first` to the end of line `last`."""
-        end = len(self.lines[last].rstrip("\r\n"))
-        return {"start": {"line": first, "character": 0}, "end": self.position(last, end)}
-
-    def edit(self, edit: Edit) -> Json:
+    def text_edit(self, edit: Edit) -> TextEdit:
         """Return the protocol's TextEdit."""
         start, end = self.position(*edit.start), self.position(*edit.end)
         return {"range": {"start": start, "end": end}, "newText": edit.text}
 
 
-# JSON of a string or of anything plain, in ASCII as everything that is sent: see protocol.encode.
-to_json: Final = json.JSONEncoder(separators=(",", ":")).encode
-
-# The same of a string only: a sixth of the time.
-json_string: Final = json.encoder.encode_basestring_ascii
-
-START_OF_FILE: Json = {"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 0}}
+START_OF_FILE: Final[Range] = {"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 0}}

@@ -14,45 +14,46 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from pygls.exceptions import JsonRpcException
 
 from goalmap.core.text import visible
-from goalmap.lsp.api_key import KeyKeeper
-from goalmap.lsp.buffers import belongs_into_buffer
-from goalmap.lsp.convert import to_uri
-from goalmap.lsp.open_library import OpenLibrary
-from goalmap.lsp.progress import Progress, WordsReporter
+from goalmap.lsp.enums import MessageType
+from goalmap.lsp.generation.api_key import KeyKeeper
+from goalmap.lsp.generation.buffers import belongs_into_buffer
+from goalmap.lsp.generation.pending_saves import PendingSaves
+from goalmap.lsp.generation.progress import Progress, WordsReporter
+from goalmap.lsp.generation.recovery import teller
+from goalmap.lsp.library_state import LibraryState
+from goalmap.lsp.positions import to_uri
 from goalmap.lsp.session import Session, SlotPlace
-from goalmap.lsp.telling import teller
-from goalmap.lsp.unsaved import Unsaved
 
 if TYPE_CHECKING:
     from goalmap.generation.local import LocalModel
     from goalmap.generation.model import ModelSettings
-    from goalmap.lsp.features.diagnostics import Publisher
+    from goalmap.lsp import types
+    from goalmap.lsp.extensions import GeneratedParams, ModelChangedParams, ModelInUse
+    from goalmap.lsp.types import ShowDocumentParams, ShowMessageRequestParams
     from goalmap.workflows import GenerateRequest, Kind, Outcome, Verdict
 
 log = logging.getLogger(__name__)
 
-_ERROR: Final = 1
-_WARNING: Final = 2
-_INFO: Final = 3
 _MAX_FOLLOWED: Final = 100
 UNDO: Final = "Undo"
 COMMIT: Final = "Commit"
 DISCARD: Final = "Discard"
+_MESSAGE_TYPES: Final[dict[str, types.MessageType]] = {
+    "failed": MessageType.ERROR,
+    "conflict": MessageType.WARNING,
+}
 _REVIEWED_CHARACTERS: Final = 600
 _OUR_FAULT: Final = "Something went wrong inside of Goalmap: its log says what. What the model wrote is kept."
-
-Json = dict[str, Any]
 
 
 class Jobs:
     """Runs generations, one task each."""
 
-    def __init__(self, session: Session, publisher: Publisher) -> None:
+    def __init__(self, session: Session) -> None:
         self.session = session
-        self.publisher = publisher
         self.stored_key = KeyKeeper(session)
         self._tasks: dict[str, asyncio.Future[Any]] = {}
-        self.unsaved = Unsaved(session, publisher, self._message)
+        self.pending_saves = PendingSaves(session)
         self._committed: dict[str, list[str]] = {}  # what can be undone of each job, the newest last
         # One review at a time, and one generation at a time between its look at the map's buffer and what follows its
         # commit there: an edit for a buffer that another edit is on its way to would be for a text that is gone.
@@ -61,7 +62,7 @@ class Jobs:
         session.settings_listeners.append(self.tell_model)
 
     # -- starting and stopping ----------------------------------------------------------------------------------------
-    def start(self, library: OpenLibrary, request: GenerateRequest) -> str:
+    def start(self, library: LibraryState, request: GenerateRequest) -> str:
         """Begin a generation and return its job's id; the same id where this one is under way already."""
         running = self._running(request)
         if running is not None:
@@ -70,7 +71,7 @@ class Jobs:
         self._spawn(job, self._run_one(job, library, replace(request, job=job)))
         return job
 
-    def start_all(self, library: OpenLibrary, requests: Sequence[GenerateRequest], *, skipped: int) -> str | None:
+    def start_all(self, library: LibraryState, requests: Sequence[GenerateRequest], *, skipped: int) -> str | None:
         """Begin a generation of each component, and return the id of the one job that they are.
 
         Those that are under way already are left to the job that they belong to; None where all are. `skipped` is how
@@ -114,15 +115,15 @@ class Jobs:
         """Cancel everything, wait until it has kept what it has, and stop the embedded model."""
         tasks = list(self._tasks.values())
         self.cancel()
-        self.unsaved.stop_editing()
+        self.pending_saves.stop_editing()
         if tasks:
             await asyncio.wait(tasks)
-        await self.unsaved.end()
+        await self.pending_saves.end()
         if self._local is not None:
             await self._local.stop()
 
     # -- one, and many ------------------------------------------------------------------------------------------------
-    async def _run_one(self, job: str, library: OpenLibrary, request: GenerateRequest) -> None:
+    async def _run_one(self, job: str, library: LibraryState, request: GenerateRequest) -> None:
         title = f"Generating {visible(request.file) or visible(request.slot)}"
         progress = await self._begin(job, title)
         try:
@@ -139,7 +140,7 @@ class Jobs:
 
     async def _begin(self, job: str, title: str) -> Progress:
         """Begin the display of a job. A cancel that comes before it can be seen is for what follows."""
-        begun = asyncio.ensure_future(Progress.begin(self.session.server, title, lambda: self.cancel(job)))
+        begun = asyncio.ensure_future(Progress.begin(self.session, title, lambda: self.cancel(job)))
         try:
             return await asyncio.shield(begun)
         except asyncio.CancelledError:
@@ -147,7 +148,9 @@ class Jobs:
             asyncio.get_running_loop().call_soon(self.cancel, job)
             return progress
 
-    async def _run_all(self, job: str, library: OpenLibrary, requests: Sequence[GenerateRequest], skipped: int) -> None:
+    async def _run_all(
+        self, job: str, library: LibraryState, requests: Sequence[GenerateRequest], skipped: int
+    ) -> None:
         from goalmap.workflows import Outcome, generate_all
 
         total = len(requests)
@@ -168,7 +171,7 @@ class Jobs:
                 self.session.jobs.pop(place, None)
             progress.report(f"{lead}{outcome.message}", percentage=100 * finished // total)
             if outcome.kind in ("failed", "conflict"):
-                self.session.server.notify("window/logMessage", {"type": _ERROR, "message": f"{lead}{outcome.message}"})
+                self.session.log_message(MessageType.ERROR, f"{lead}{outcome.message}")
             self._say_notes(outcome.notes)
             return outcome
 
@@ -182,18 +185,18 @@ class Jobs:
         progress.end(summary.message)
         message = " ".join([f"{summary.message}.", *summary.reasons])
         self._notify(job, library, summary.kind, message, None)
-        if not self._client_shows:
+        if not self.session.client.shows_generated:
             self.session.server.protocol.run_in_background(
                 self._say_or_undo(job, library, summary.kind, message), "afterwards"
             )
 
     async def _generate(
-        self, job: str, library: OpenLibrary, request: GenerateRequest, reporter: WordsReporter
+        self, job: str, library: LibraryState, request: GenerateRequest, reporter: WordsReporter
     ) -> Outcome:
         from goalmap.workflows import Neighbours, generate, to_its_end
 
         session = self.session
-        session.look(library)
+        session.refresh(library)
         settings = self.model_settings()
         turn = _Turn(library.writing)
 
@@ -210,7 +213,9 @@ class Jobs:
                 settings=settings,
                 local=self.local_model() if not settings.is_configured else None,
                 reporter=reporter,
-                neighbours=Neighbours(session.map_to_be(library), library.library, session.reader_for_threads(library)),
+                neighbours=Neighbours(
+                    session.expected_map(library), library.snapshot, session.reader_for_threads(library)
+                ),
                 tell=teller(session, library),
                 through_buffer=through_buffer,
                 review=partial(self.review, request.file or request.slot)
@@ -219,17 +224,15 @@ class Jobs:
             )
             if outcome.kind == "pending-save":
                 # Half of it is done: a cancel now would leave the other half to nobody.
-                outcome = await to_its_end(self.unsaved.place(library, job, request, outcome))
+                outcome = await to_its_end(self.pending_saves.place(library, job, request, outcome))
         if outcome.tx is not None and outcome.kind in ("committed", "pending-save"):
             self._committed.setdefault(job, []).append(outcome.tx)
             for old in list(self._committed)[:-_MAX_FOLLOWED]:
                 del self._committed[old]
         if outcome.text is not None:
-            session.server.notify("window/logMessage", {"type": _ERROR, "message": outcome.text})
+            session.log_message(MessageType.ERROR, outcome.text)
         # At once, without waiting for a watcher: the squiggle goes with the commit.
-        session.look(library)
-        session.touch(library)
-        self.publisher.publish_changed()
+        session.refresh_and_publish(library)
         return outcome
 
     async def review(self, name: str, text: str) -> Verdict:
@@ -237,17 +240,20 @@ class Jobs:
 
         The question shows how it begins, the log all of it. Who turns away from it, or cannot be asked, is asked later.
         """
-        server = self.session.server
-        server.notify("window/logMessage", {"type": _INFO, "message": text})
+        self.session.log_message(MessageType.INFO, text)
         shown = text if len(text) <= _REVIEWED_CHARACTERS else f"{text[:_REVIEWED_CHARACTERS]} …"
         message = f"Commit this text for {visible(name)}?\n\n{shown}"
-        params = {"type": _INFO, "message": message, "actions": [{"title": COMMIT}, {"title": DISCARD}]}
         verdicts: dict[str | None, Verdict] = {COMMIT: "keep", DISCARD: "discard"}
         async with self._reviewing:
-            return verdicts.get(await self._pressed(params), "later")
+            return verdicts.get(await self._pressed(MessageType.INFO, message, COMMIT, DISCARD), "later")
 
-    async def _pressed(self, params: Json) -> str | None:
+    async def _pressed(self, kind: types.MessageType, message: str, *buttons: str) -> str | None:
         """Show a message with buttons, and return the one that its user pressed; None for none."""
+        params: ShowMessageRequestParams = {
+            "type": kind,
+            "message": message,
+            "actions": [{"title": title} for title in buttons],
+        }
         try:
             answer = await self.session.server.ask("window/showMessageRequest", params)
         except JsonRpcException:
@@ -261,10 +267,11 @@ class Jobs:
 
     def tell_model(self) -> None:
         """Tell a client that shows it which model would be asked now; null where none could."""
-        if self._client_shows:
-            self.session.server.notify("goalmap/modelChanged", {"model": self.model_in_use()["model"]})
+        if self.session.client.shows_generated:
+            params: ModelChangedParams = {"model": self.model_in_use()["model"]}
+            self.session.server.notify("goalmap/modelChanged", params)
 
-    def model_in_use(self) -> Json:
+    def model_in_use(self) -> ModelInUse:
         """Return which model would be asked now, for people; where none could, null, and what is missing."""
         settings = self.model_settings()
         if settings.is_configured:
@@ -281,49 +288,46 @@ class Jobs:
         return self._local
 
     # -- afterwards ---------------------------------------------------------------------------------------------------
-    @property
-    def _client_shows(self) -> bool:
-        """Whether the client opens the component and offers Undo by itself, when told with `goalmap/generated`."""
-        return self.session.server.client_capability("experimental.goalmap.showsGenerated") is True
-
-    def _notify(self, job: str, library: OpenLibrary, outcome: str, message: str, component_path: str | None) -> None:
-        params: Json = {"job": job, "outcome": outcome, "mapUri": library.map_uri, "message": message}
-        params["undoable"] = job in self._committed
+    def _notify(self, job: str, library: LibraryState, outcome: str, message: str, component_path: str | None) -> None:
+        params: GeneratedParams = {
+            "job": job,
+            "outcome": outcome,
+            "mapUri": library.map_uri,
+            "message": message,
+            "undoable": job in self._committed,
+        }
         if component_path:
             params["componentUri"] = to_uri(component_path)
         self.session.server.notify("goalmap/generated", params)
 
-    async def _afterwards(self, job: str, library: OpenLibrary, outcome: Outcome) -> None:
+    async def _afterwards(self, job: str, library: LibraryState, outcome: Outcome) -> None:
         """Open the component and offer to undo, where the client does not do so itself."""
-        if self._client_shows:
+        if self.session.client.shows_generated:
             return
         if (
             outcome.kind in ("committed", "pending-save")
             and outcome.component_path
-            and self.session.server.client_capability("window.showDocument.support")
+            and self.session.client.shows_documents
         ):
-            shown = {"uri": to_uri(outcome.component_path), "takeFocus": False}
+            shown: ShowDocumentParams = {"uri": to_uri(outcome.component_path), "takeFocus": False}
             self.session.server.protocol.send_request("window/showDocument", shown)
         await self._say_or_undo(job, library, outcome.kind, outcome.message)
 
-    async def _say_or_undo(self, job: str, library: OpenLibrary, kind: Kind, message: str) -> None:
+    async def _say_or_undo(self, job: str, library: LibraryState, kind: Kind, message: str) -> None:
         """Say how a job ended; where anything of it was committed, offer to take that back."""
-        type_ = {"failed": _ERROR, "conflict": _WARNING}.get(kind, _INFO)
+        message_type = _MESSAGE_TYPES.get(kind, MessageType.INFO)
         if job not in self._committed:
-            self._message(type_, message)
-        elif self.session.server.client_capability("window.showMessage") is None:
-            self._message(type_, f"{message} To undo: goalmap undo")
-        elif await self._pressed({"type": type_, "message": message, "actions": [{"title": UNDO}]}) == UNDO:
+            self.session.show_message(message_type, message)
+        elif not self.session.client.shows_messages_with_buttons:
+            self.session.show_message(message_type, f"{message} To undo: goalmap undo")
+        elif await self._pressed(message_type, message, UNDO) == UNDO:
             await self.undo(library, job)
-
-    def _message(self, kind: int, message: str) -> None:
-        self.session.server.notify("window/showMessage", {"type": kind, "message": message})
 
     def _say_notes(self, notes: Iterable[str]) -> None:
         for note in notes:
-            self._message(_INFO, note)
+            self.session.show_message(MessageType.INFO, note)
 
-    async def undo(self, library: OpenLibrary, job: str | None) -> bool:
+    async def undo(self, library: LibraryState, job: str | None) -> bool:
         """Undo what `job` committed, the last first, on disk and in the buffer; None is the library's newest job.
 
         Return whether all of it was undone. What somebody has built upon stays, and does not hold up the rest.
@@ -332,24 +336,22 @@ class Jobs:
 
         session = self.session
         async with library.writing:
-            job = job or self.unsaved.newest_job(library)
-            waiting = self.unsaved.txs_of(library, job) if job else []
+            job = job or self.pending_saves.newest_job(library)
+            waiting = self.pending_saves.txs_of(library, job) if job else []
             # Of what was found again, or taken over, the receipt has the job that paid for it.
             txs = [tx for tx in self._committed.get(job or "", []) if tx not in waiting]
-            taken_back = await self.unsaved.take_back(library, job) if job else None
+            taken_back = await self.pending_saves.take_back(library, job) if job else None
             if library.document is not None and session.is_dirty(library.document):
                 if txs or taken_back is None:
-                    self._message(_WARNING, "The map has unsaved changes: save it, then undo again.")
+                    session.show_message(MessageType.WARNING, "The map has unsaved changes: save it, then undo again.")
                     return False
                 return taken_back
             call = partial(workflows.undo, library.root, tell=teller(session, library), txs=txs, job=job)
             undone = await asyncio.to_thread(call)
         if taken_back is not None and not undone.results:
             return taken_back  # nothing of this job had come to disk
-        self._message(_INFO if undone.exit_code == 0 else _WARNING, undone.message)
-        session.look(library)
-        session.touch(library)
-        self.publisher.publish_changed()
+        session.show_message(MessageType.INFO if undone.exit_code == 0 else MessageType.WARNING, undone.message)
+        session.refresh_and_publish(library)
         return undone.exit_code == 0 and taken_back is not False
 
 
@@ -358,7 +360,7 @@ def _places(request: GenerateRequest) -> list[SlotPlace]:
 
 
 class _Turn:
-    """A turn at something that is for one at a time. It may be taken inside of the block, and is given back after."""
+    """A lock that may be acquired inside a `with` block, at whose end it is released."""
 
     def __init__(self, lock: asyncio.Lock) -> None:
         self._lock = lock

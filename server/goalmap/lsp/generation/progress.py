@@ -6,12 +6,15 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pygls.exceptions import JsonRpcException
 
 from goalmap.core.text import visible
-from goalmap.lsp.server import GoalmapServer
+from goalmap.lsp.session import Session
+
+if TYPE_CHECKING:
+    from goalmap.lsp.types import WorkDoneProgressBegin, WorkDoneProgressEnd, WorkDoneProgressReport
 
 log = logging.getLogger(__name__)
 
@@ -21,29 +24,44 @@ _CREATE_TIMEOUT_S: Final = 5.0
 _SHOWN_CHARACTERS: Final = 90
 
 
+class _Report(NamedTuple):
+    """What is to be shown next."""
+
+    message: str | Callable[[], str]
+    percentage: int | None
+
+    def value(self) -> WorkDoneProgressReport:
+        message = self.message() if callable(self.message) else self.message
+        value: WorkDoneProgressReport = {"kind": "report", "message": message, "cancellable": True}
+        if self.percentage is not None:
+            value["percentage"] = self.percentage
+        return value
+
+
 class Progress:
     """One task in the editor's progress display."""
 
-    def __init__(self, server: GoalmapServer, token: str | None) -> None:
+    def __init__(self, session: Session, token: str | None) -> None:
         """Use `begin`."""
-        self._server = server
+        self._server = session.server
         self._token = token
-        self._waiting: dict[str, Any] | None = None
+        self._waiting: _Report | None = None
         self._pause: asyncio.TimerHandle | None = None
 
     @classmethod
-    async def begin(cls, server: GoalmapServer, title: str, cancel: Callable[[], Any]) -> Progress:
+    async def begin(cls, session: Session, title: str, cancel: Callable[[], Any]) -> Progress:
         """Show `title`; the user's cancel calls `cancel`."""
         token = f"goalmap-{uuid.uuid4().hex}"
+        if not session.client.shows_progress:
+            return cls(session, None)
+        server = session.server
         try:
-            if not server.client_capability("window.workDoneProgress"):
-                return cls(server, None)
             await server.ask("window/workDoneProgress/create", {"token": token}, timeout_s=_CREATE_TIMEOUT_S)
         except (JsonRpcException, TimeoutError) as error:
             log.info("No progress: %s", error)
-            return cls(server, None)
+            return cls(session, None)
         server.on_progress_cancel(token, cancel)
-        progress = cls(server, token)
+        progress = cls(session, token)
         progress._send({"kind": "begin", "title": title, "cancellable": True})
         return progress
 
@@ -54,10 +72,8 @@ class Progress:
         """
         # A percentage stays until there is another: reports without one would leave it out of what is shown last.
         if percentage is None and self._waiting is not None:
-            percentage = self._waiting.get("percentage")
-        self._waiting = {"kind": "report", "message": message, "cancellable": True}
-        if percentage is not None:
-            self._waiting["percentage"] = percentage
+            percentage = self._waiting.percentage
+        self._waiting = _Report(message, percentage)
         if self._pause is None:
             self._flush()
 
@@ -66,7 +82,7 @@ class Progress:
         if self._pause is not None:
             self._pause.cancel()
         if self._waiting is not None:
-            self._send(self._waiting)
+            self._send(self._waiting.value())
         self._send({"kind": "end", "message": message})
         if self._token:
             self._server.forget_progress(self._token)
@@ -76,14 +92,12 @@ class Progress:
         """Send what waits, if anything does, and hold back what comes in the next moment."""
         self._pause = None
         if self._waiting is not None:
-            value, self._waiting = self._waiting, None
-            self._send(value)
+            report, self._waiting = self._waiting, None
+            self._send(report.value())
             self._pause = asyncio.get_running_loop().call_later(_REPORT_EVERY_S, self._flush)
 
-    def _send(self, value: dict[str, Any]) -> None:
+    def _send(self, value: WorkDoneProgressBegin | WorkDoneProgressReport | WorkDoneProgressEnd) -> None:
         if self._token:
-            if callable(value.get("message")):
-                value = {**value, "message": value["message"]()}
             self._server.notify("$/progress", {"token": self._token, "value": value})
 
 

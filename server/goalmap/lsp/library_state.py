@@ -19,17 +19,17 @@ from goalmap.core.usage import Usage, users_of
 from goalmap.files import interrupted
 from goalmap.files import loader as disk
 from goalmap.inspection import Finding, read_map
-from goalmap.lsp.convert import to_uri
 from goalmap.lsp.disk import Answer, Disk
 from goalmap.lsp.documents import Document
+from goalmap.lsp.positions import to_uri
 
 Stamp: TypeAlias = tuple[int, ...]
 
 
-class Seen(NamedTuple):
-    """What a look at the disk found: the stamp of the map where it `read_map`, and its reading where that is new."""
+class OnDisk(NamedTuple):
+    """What a refresh found: the stamp of the map where it `read_map`, and its reading where that is new."""
 
-    library: Library
+    snapshot: Library
     read_map: bool
     map_stamp: Stamp | None = None
     goal_map: GoalMap | None = None
@@ -37,8 +37,8 @@ class Seen(NamedTuple):
 
 
 @dataclass(eq=False)
-class Look:
-    """A look at the disk that was begun: the how manyth of its library, and whether it reads the map too.
+class Refresh:
+    """A reading of the disk that was begun: the how manyth of its library, and whether it reads the map too.
 
     It does not where the map is as it was at `known`.
     """
@@ -46,43 +46,43 @@ class Look:
     number: int
     reads_map: bool
     known: Stamp | None
-    seen: Answer[Seen]
+    answer: Answer[OnDisk]
 
     def serves(self, *, reads_map: bool, known: Stamp | None) -> bool:
-        """Whether it will see what a look that begins now would see."""
-        return not self.seen.has_begun and (not reads_map or (self.reads_map and self.known == known))
+        """Whether it will find what a refresh that begins now would find."""
+        return not self.answer.has_begun and (not reads_map or (self.reads_map and self.known == known))
 
 
 @dataclass(eq=False)
-class OpenLibrary:
-    """A library of the workspace: its map as the editor has it or as it is on disk, its folders, and its findings.
+class LibraryState:
+    """A library of the workspace: its map as the editor has it or as it is on disk, its folders, and its problems.
 
-    `loader` and `journal` belong to the thread of `disk`. Before the first look at the disk has come to its end,
-    `is_listed` is false, and nothing is said about the library.
+    `snapshot` is what its folders held at the last refresh. `loader` and `journal` belong to the thread of `disk`.
+    Before the first refresh has come to its end, `is_listed` is false, and nothing is said about the library.
     """
 
     map_path: str
     loader: disk.LibraryLoader
     goal_map: GoalMap
-    library: Library
+    snapshot: Library
     problems: Problems
     document: Document | None = None
     findings_of_disk: list[Finding] = field(default_factory=list)
     disk: Disk = field(default_factory=Disk)
     is_listed: bool = False
-    # Whether the map may have been removed: then the next look finds out, and the library is given up.
+    # Whether the map may have been removed: then the next refresh finds out, and the library is given up.
     may_be_gone: bool = False
     interrupted: interrupted.Interrupted = interrupted.NOTHING
     disk_stamp: Stamp | None = None
-    looked_s: float = 0.0
+    refreshed_s: float = 0.0
     # Whether what is known of the components' contents can still be true; only new names need a look then.
     examined: bool = False
     # Held by whoever changes the map, on disk or in the buffer, from the look at what is there to the change.
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _usage: Usage | None = None
-    _looks: int = 0
+    _refreshes: int = 0
     _taken_over: int = 0
-    _last_look: Look | None = None
+    _last_refresh: Refresh | None = None
 
     def __post_init__(self) -> None:
         self.journal = interrupted.Journal(self.root)
@@ -90,53 +90,53 @@ class OpenLibrary:
     def read_anew(self, goal_map: GoalMap) -> None:
         """Take over another reading of the map, and find its problems."""
         self.goal_map = goal_map
-        self.problems = find_problems(goal_map, self.library)
+        self.problems = find_problems(goal_map, self.snapshot)
         self._usage = None
 
     def replace_lines(self, first: int, end: int, lines: list[str]) -> None:
         """Follow an edit of the map, at the cost of the edit."""
         self.goal_map, change = self.goal_map.replace_lines(first, end, lines)
-        self.problems = find_problems_after(self.problems, self.goal_map, change, self.library)
+        self.problems = find_problems_after(self.problems, self.goal_map, change, self.snapshot)
         if self._usage is not None and not self._usage.follow(self.goal_map, change):
             self._usage = None
 
-    # -- looking at the disk -------------------------------------------------------------------------------------------
-    def begin_look(self) -> Look:
-        """Begin a look at the folders, and at the map where no editor has it; one that has yet to begin serves all."""
+    # -- refreshing ----------------------------------------------------------------------------------------------------
+    def begin_refresh(self) -> Refresh:
+        """Begin to read the folders, and the map where no editor has it; one that has yet to begin serves all."""
         reads_map = self.document is None
-        last = self._last_look
+        last = self._last_refresh
         if last is not None and last.serves(reads_map=reads_map, known=self.disk_stamp):
             return last
-        self._looks += 1
-        work = partial(_look_at, self.loader, self.map_path if reads_map else None, self.disk_stamp)
-        self._last_look = Look(self._looks, reads_map, self.disk_stamp, self.disk.submit(work))
-        return self._last_look
+        self._refreshes += 1
+        work = partial(_read_disk, self.loader, self.map_path if reads_map else None, self.disk_stamp)
+        self._last_refresh = Refresh(self._refreshes, reads_map, self.disk_stamp, self.disk.submit(work))
+        return self._last_refresh
 
-    def take_over(self, look: Look) -> bool:
-        """Take over what a look that is done has found, unless a later one was faster; return whether that is news."""
-        if self._last_look is look:
-            self._last_look = None  # it may hold a whole reading of the map
-        if look.number <= self._taken_over:
+    def take_over(self, refresh: Refresh) -> bool:
+        """Take over what a refresh that is done has found, unless a later one was faster; return whether it is news."""
+        if self._last_refresh is refresh:
+            self._last_refresh = None  # it may hold a whole reading of the map
+        if refresh.number <= self._taken_over:
             return False
-        self._taken_over = look.number
-        seen = look.seen.result()
-        before = self.library
+        self._taken_over = refresh.number
+        on_disk = refresh.answer.result()
+        before = self.snapshot
         is_first, self.is_listed = not self.is_listed, True
-        self.library = seen.library
+        self.snapshot = on_disk.snapshot
         map_changed = False
-        if seen.read_map and self.document is None:
-            self.disk_stamp = seen.map_stamp
-            if seen.goal_map is not None and (
-                seen.findings != self.findings_of_disk or seen.goal_map.lines != self.goal_map.lines
+        if on_disk.read_map and self.document is None:
+            self.disk_stamp = on_disk.map_stamp
+            if on_disk.goal_map is not None and (
+                on_disk.findings != self.findings_of_disk or on_disk.goal_map.lines != self.goal_map.lines
             ):
-                self.findings_of_disk = seen.findings or []
-                self.read_anew(seen.goal_map)
+                self.findings_of_disk = on_disk.findings or []
+                self.read_anew(on_disk.goal_map)
                 map_changed = True
-        if not map_changed and before is not seen.library:
-            self.problems = find_problems(self.goal_map, seen.library)
-        if is_first or map_changed or before.folders is not seen.library.folders:
+        if not map_changed and before is not on_disk.snapshot:
+            self.problems = find_problems(self.goal_map, on_disk.snapshot)
+        if is_first or map_changed or before.folders is not on_disk.snapshot.folders:
             self.examined = False
-        return is_first or map_changed or before is not seen.library
+        return is_first or map_changed or before is not on_disk.snapshot
 
     @property
     def usage(self) -> Usage:
@@ -157,7 +157,7 @@ class OpenLibrary:
 
     def users_of(self, path: str) -> list[Reference]:
         """Return the references that name the component at `path`, which is the library's own name for it."""
-        return users_of(self.goal_map, self.library, path)
+        return users_of(self.goal_map, self.snapshot, path)
 
     def relative(self, path: str) -> str | None:
         """Return the library's own name for an absolute path; None where it is not below its components folder."""
@@ -173,11 +173,11 @@ class OpenLibrary:
         return to_uri(self.full(path))
 
 
-def _look_at(loader: disk.LibraryLoader, map_path: str | None, known: Stamp | None) -> Seen:
-    """Look at a library's folders, and read the map at `map_path` unless it is as it was."""
-    library = loader.load()
+def _read_disk(loader: disk.LibraryLoader, map_path: str | None, known: Stamp | None) -> OnDisk:
+    """Read a library's folders, and the map at `map_path` unless it is as it was."""
+    snapshot = loader.load()
     if map_path is None:
-        return Seen(library, read_map=False)
+        return OnDisk(snapshot, read_map=False)
     try:
         status = os.stat(map_path)
         stamp: Stamp | None = (status.st_mtime_ns, status.st_size, status.st_ino)
@@ -185,9 +185,9 @@ def _look_at(loader: disk.LibraryLoader, map_path: str | None, known: Stamp | No
         stamp = None
     racy = stamp is not None and time.time_ns() - stamp[0] < disk.RACY_NS
     if stamp is not None and stamp == known and not racy:
-        return Seen(library, read_map=True, map_stamp=stamp)
+        return OnDisk(snapshot, read_map=True, map_stamp=stamp)
     goal_map, findings = read_map(map_path)
-    return Seen(library, True, stamp, goal_map or maps.parse(""), findings)
+    return OnDisk(snapshot, True, stamp, goal_map or maps.parse(""), findings)
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ class Cursor:
     """Where a request points: a document's library, and a line and code point column."""
 
     document: Document
-    library: OpenLibrary
+    library: LibraryState
     line: int
     column: int
 

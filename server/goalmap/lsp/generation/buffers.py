@@ -15,18 +15,21 @@ import contextlib
 import logging
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from pygls.exceptions import JsonRpcException
 
 from goalmap.core.edits import apply, reference_edit
 from goalmap.core.goal_map import GoalMap, Reference, parse
 from goalmap.lsp.documents import Document
-from goalmap.lsp.open_library import OpenLibrary
+from goalmap.lsp.library_state import LibraryState
 from goalmap.lsp.session import Session
+from goalmap.lsp.workspace_edits import map_edit
 
 if TYPE_CHECKING:
     from goalmap.files.report import MapChange, Place, Report
+    from goalmap.lsp.extensions import WrittenParams
+    from goalmap.lsp.types import ApplyWorkspaceEditParams, WorkspaceEdit
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +38,7 @@ _CONFIRM_TIMEOUT_S: Final = 5.0
 _MAX_VERSIONS: Final = 8
 
 
-def belongs_into_buffer(session: Session, library: OpenLibrary) -> bool:
+def belongs_into_buffer(session: Session, library: LibraryState) -> bool:
     """Whether the map's edit must go through the editor: it has changes of its own, or would not notice ours."""
     if library.document is None:
         return False
@@ -43,7 +46,7 @@ def belongs_into_buffer(session: Session, library: OpenLibrary) -> bool:
 
 
 def _reloads(session: Session) -> bool:
-    return session.server.client_capability("experimental.goalmap.reloadsCleanFiles") is True
+    return session.client.reloads_clean_files
 
 
 def find_at(goal_map: GoalMap, place: Place, file: str) -> Reference | None:
@@ -57,13 +60,13 @@ def find_at(goal_map: GoalMap, place: Place, file: str) -> Reference | None:
 
 def _has(goal_map: GoalMap, change: MapChange) -> bool:
     """Whether the place names the new file. While it names the old one, the new one beside it does not count."""
-    found, stale = find_at(goal_map, change.place, change.new), find_at(goal_map, change.place, change.old)
-    if found is None:
+    new, stale = find_at(goal_map, change.place, change.new), find_at(goal_map, change.place, change.old)
+    if new is None:
         return False
     return stale is None or stale.index != change.place.index
 
 
-async def set_in_buffer(session: Session, library: OpenLibrary, changes: Sequence[MapChange]) -> bool:
+async def set_in_buffer(session: Session, library: LibraryState, changes: Sequence[MapChange]) -> bool:
     """Have the editor make `changes`, those that its buffer lacks; return whether the buffer has them then.
 
     Whoever types meanwhile makes the edit stale, and it is made anew for what they typed. A place that has neither the
@@ -74,15 +77,14 @@ async def set_in_buffer(session: Session, library: OpenLibrary, changes: Sequenc
         if document is None:
             return False
         todo = [change for change in changes if not _has(library.goal_map, change)]
-        stale = [(change, found) for change in todo if (found := find_at(library.goal_map, change.place, change.old))]
+        stale = [(change, old) for change in todo if (old := find_at(library.goal_map, change.place, change.old))]
         if not stale:
             return changes[0] not in todo
         version = document.version
-        positions = session.map_positions(library)
-        once = {found.span: reference_edit(library.goal_map, found, change.new) for change, found in stale}
-        edits = [positions.edit(edit) for edit in once.values()]
+        once = {old.span: reference_edit(library.goal_map, old, change.new) for change, old in stale}
+        edit = map_edit(session, library, list(once.values()))
         with _watching(session, library) as changed:
-            await _apply(session, document.uri, version, edits)
+            await _apply(session, edit)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_CONFIRM_TIMEOUT_S):
                     while library.document is document and not all(
@@ -99,12 +101,12 @@ async def set_in_buffer(session: Session, library: OpenLibrary, changes: Sequenc
     return False
 
 
-def _some_are_stale(library: OpenLibrary, stale: Sequence[tuple[MapChange, Reference]]) -> bool:
+def _some_are_stale(library: LibraryState, stale: Sequence[tuple[MapChange, Reference]]) -> bool:
     return any(find_at(library.goal_map, change.place, change.old) is not None for change, _ in stale)
 
 
 @contextlib.contextmanager
-def _watching(session: Session, library: OpenLibrary) -> Iterator[asyncio.Event]:
+def _watching(session: Session, library: LibraryState) -> Iterator[asyncio.Event]:
     """Give an event that is set whenever the library's map changes, in the editor or on disk."""
     event = asyncio.Event()
     listener = partial(_set_if, library, event)
@@ -115,25 +117,21 @@ def _watching(session: Session, library: OpenLibrary) -> Iterator[asyncio.Event]
         session.change_listeners.remove(listener)
 
 
-def _set_if(library: OpenLibrary, event: asyncio.Event, changed: OpenLibrary) -> None:
+def _set_if(library: LibraryState, event: asyncio.Event, changed: LibraryState) -> None:
     if changed is library:
         event.set()
 
 
-async def _apply(session: Session, uri: str, version: int, edits: list[dict[str, Any]]) -> None:
-    if session.server.client_capability("workspace.workspaceEdit.documentChanges"):
-        edit: dict[str, Any] = {"documentChanges": [{"textDocument": {"uri": uri, "version": version}, "edits": edits}]}
-    else:
-        edit = {"changes": {uri: edits}}
+async def _apply(session: Session, edit: WorkspaceEdit) -> None:
+    params: ApplyWorkspaceEditParams = {"label": "Name the generated component", "edit": edit}
     try:
-        params = {"label": "Name the generated component", "edit": edit}
         await session.server.ask("workspace/applyEdit", params, timeout_s=_APPLY_TIMEOUT_S)
     except (JsonRpcException, TimeoutError) as error:
         log.warning("The editor did not take the edit: %s", error)
 
 
 # -- after a write to disk -------------------------------------------------------------------------------------------
-def follow_disk(session: Session, library: OpenLibrary, report: Report) -> None:
+def follow_disk(session: Session, library: LibraryState, report: Report) -> None:
     """See to it that the editor's buffer comes to have what changed in the map on disk; returns at once.
 
     It does not matter who made the change: this generation, one that a recovery finished, an undo, or another process
@@ -144,20 +142,21 @@ def follow_disk(session: Session, library: OpenLibrary, report: Report) -> None:
     if document is None or not missing:
         return
     if _reloads(session) and _is_overtaken(session, library, document, report):
-        document.overtaken_version = document.version
-        session.server.notify("goalmap/written", {"uri": document.uri})
+        document.version_awaiting_reload = document.version
+        params: WrittenParams = {"uri": document.uri}
+        session.server.notify("goalmap/written", params)
     for change in missing:
         session.server.protocol.run_in_background(_follow(session, library, change), "following the disk")
 
 
-def _is_overtaken(session: Session, library: OpenLibrary, document: Document, report: Report) -> bool:
+def _is_overtaken(session: Session, library: LibraryState, document: Document, report: Report) -> bool:
     """Whether nobody has edited the buffer: it holds what the disk did before these changes."""
-    if document.version == document.overtaken_version or document.text == report.map_before:
+    if document.version == document.version_awaiting_reload or document.text == report.map_before:
         return True
     return _is_behind(session, library, document, report.changes)
 
 
-async def _follow(session: Session, library: OpenLibrary, change: MapChange) -> None:
+async def _follow(session: Session, library: LibraryState, change: MapChange) -> None:
     with _watching(session, library) as changed:
         while (document := library.document) is not None and not _has(library.goal_map, change):
             if session.is_dirty(document):
@@ -168,20 +167,23 @@ async def _follow(session: Session, library: OpenLibrary, change: MapChange) -> 
                         if _has(parse(on_disk or ""), change):
                             await set_in_buffer(session, library, [change])
                     return
-                document.overtaken_version = document.version
-            if document.version != document.overtaken_version:
+                document.version_awaiting_reload = document.version
+            if document.version != document.version_awaiting_reload:
                 return  # reloaded, and the disk has it no longer
             changed.clear()
             await changed.wait()
 
 
-def _is_behind(session: Session, library: OpenLibrary, document: Document, changes: Sequence[MapChange]) -> bool:
+def _is_behind(session: Session, library: LibraryState, document: Document, changes: Sequence[MapChange]) -> bool:
     """Whether the buffer holds what the disk did before `changes`: an editor that reloads takes them over by itself.
 
     Where two components are committed in quick succession, the first one's reload comes after the second one's commit.
     """
     on_disk = session.map_on_disk(library) or ""
     goal_map = parse(on_disk)
-    found = [(change, find_at(goal_map, change.place, change.new)) for change in changes]
-    edits = {new.span: reference_edit(goal_map, new, change.old) for change, new in found if new is not None}
+    edits = {
+        new.span: reference_edit(goal_map, new, change.old)
+        for change in changes
+        if (new := find_at(goal_map, change.place, change.new)) is not None
+    }
     return bool(edits) and apply(on_disk, edits.values()) == document.text

@@ -10,31 +10,28 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from goalmap.core.goal_map import parse
 from goalmap.core.text import visible
 from goalmap.files.errors import CommitError
 from goalmap.files.report import MapChange
-from goalmap.lsp.buffers import find_at, set_in_buffer
-from goalmap.lsp.open_library import OpenLibrary
+from goalmap.lsp.enums import MessageType
+from goalmap.lsp.generation.buffers import find_at, set_in_buffer
+from goalmap.lsp.generation.recovery import teller
+from goalmap.lsp.library_state import LibraryState
 from goalmap.lsp.session import Session
-from goalmap.lsp.telling import teller
 
 if TYPE_CHECKING:
     from goalmap.files.report import Pending, Place
-    from goalmap.lsp.features.diagnostics import Publisher
     from goalmap.workflows import GenerateRequest, Outcome, Waiting
-
-_WARNING: Final = 2
-_INFO: Final = 3
 
 
 @dataclass(eq=False)
 class _Entry:
     """A component that waits. While `is_placing`, its reference is on the way into the buffer."""
 
-    library: OpenLibrary
+    library: LibraryState
     job: str
     outcome: Outcome
     waiting: Waiting
@@ -49,13 +46,11 @@ class _Entry:
         return is_open and any(find_at(self.library.goal_map, place, file) is not None for place in self.places)
 
 
-class Unsaved:
-    """Keeps what waits for an editor to save its map. `say` shows the user a message of a type of the protocol's."""
+class PendingSaves:
+    """Keeps what waits for an editor to save its map."""
 
-    def __init__(self, session: Session, publisher: Publisher, say: Callable[[int, str], None]) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
-        self._publisher = publisher
-        self._say = say
         self._entries: list[_Entry] = []
         self._settling = asyncio.Lock()
         self._edits: set[asyncio.Future[bool]] = set()
@@ -63,15 +58,17 @@ class Unsaved:
         session.save_listeners.append(self._settle_soon)
         session.change_listeners.append(self._let_go_soon)
 
-    def _of(self, library: OpenLibrary) -> list[_Entry]:
+    def _of(self, library: LibraryState) -> list[_Entry]:
         return [entry for entry in self._entries if entry.library is library]
 
     # -- into the buffer ----------------------------------------------------------------------------------------------
-    async def place(self, library: OpenLibrary, job: str, request: GenerateRequest, outcome: Outcome) -> Outcome:
+    async def place(self, library: LibraryState, job: str, request: GenerateRequest, outcome: Outcome) -> Outcome:
         """Put the reference of an outcome that is pending-save into the editor's buffer; return what became of it."""
         assert outcome.waiting is not None  # noqa: S101 - what pending-save means
         assert outcome.file is not None  # noqa: S101 - as above
-        self._session.look(library)  # the component is there: the reference to it must not be marked, not for a moment
+        self._session.refresh(
+            library
+        )  # the component is there: the reference to it must not be marked, not for a moment
         # Before the edit: its user may save sooner than the editor tells of the change.
         entry = _Entry(library, job, outcome, outcome.waiting, request.places)
         self._entries.append(entry)
@@ -96,8 +93,8 @@ class Unsaved:
             f"take the edit. Write {visible(outcome.file)} there yourself and save, or discard it by the quick fix.",
         )
 
-    async def _edit(self, library: OpenLibrary, changes: list[MapChange]) -> bool | None:
-        """Do as `set_in_buffer`; return None where the session ends meanwhile, and the record waits for the next one."""
+    async def _edit(self, library: LibraryState, changes: list[MapChange]) -> bool | None:
+        """As `set_in_buffer`; None where the session ends meanwhile, and the record waits for the next one."""
         if self._is_ending:
             return None
         edit = asyncio.ensure_future(set_in_buffer(self._session, library, changes))
@@ -115,20 +112,20 @@ class Unsaved:
             edit.cancel()
 
     # -- saved --------------------------------------------------------------------------------------------------------
-    def _settle_soon(self, library: OpenLibrary) -> None:
+    def _settle_soon(self, library: LibraryState) -> None:
         """Look whether the disk has by now what a buffer had to be saved for."""
         if self._of(library):
             self._session.server.protocol.run_in_background(self._settle_saved(library), "settle")
 
-    async def _settle_saved(self, library: OpenLibrary) -> None:
+    async def _settle_saved(self, library: LibraryState) -> None:
         await self._settle_all(self._of(library))
-        self._tell(library)
+        self._session.refresh_and_publish(library)
 
     async def _settle_all(self, entries: list[_Entry]) -> None:
         for entry in entries:
             outcome = await self._settle(entry)
             if outcome is not None and outcome.kind != "committed":
-                self._say(_WARNING, outcome.message)
+                self._session.show_message(MessageType.WARNING, outcome.message)
 
     async def _settle(self, entry: _Entry) -> Outcome | None:
         """Return how a commit ended whose map has been saved; None while it waits, or where somebody saw to it."""
@@ -153,13 +150,13 @@ class Unsaved:
             return True
 
     async def end(self) -> None:
-        """Look at the disk for the last time: editors that save and quit at once give no other chance."""
+        """Read the disk for the last time: editors that save and quit at once give no other chance."""
         await self._settle_all(list(self._entries))
         for entry in list(self._entries):
             await self._take_out(entry)
 
     # -- thrown away --------------------------------------------------------------------------------------------------
-    def _let_go_soon(self, library: OpenLibrary) -> None:
+    def _let_go_soon(self, library: LibraryState) -> None:
         if any(self._is_thrown_away(entry) for entry in self._of(library)):
             self._session.server.protocol.run_in_background(self._let_go(library), "let go")
 
@@ -168,24 +165,24 @@ class Unsaved:
         document = entry.library.document
         return not entry.is_placing and (document is None or not self._session.is_dirty(document))
 
-    async def _let_go(self, library: OpenLibrary) -> None:
-        """Show as interrupted what was neither saved nor is going to be."""
+    async def _let_go(self, library: LibraryState) -> None:
+        """Report as interrupted the generations whose edit was discarded."""
         await self._settle_all(self._of(library))
         for entry in self._of(library):
             # Others that let go at the same time, or settle, may have seen to it while this one waited.
             await self._take_out(entry, condition=self._is_thrown_away)
-        self._tell(library)
+        self._session.refresh_and_publish(library)
 
     # -- taken back ---------------------------------------------------------------------------------------------------
-    def newest_job(self, library: OpenLibrary) -> str | None:
+    def newest_job(self, library: LibraryState) -> str | None:
         """Return the job of what has begun to wait last; None where nothing waits."""
         return next((one.job for one in reversed(self._of(library))), None)
 
-    def txs_of(self, library: OpenLibrary, job: str) -> list[str]:
+    def txs_of(self, library: LibraryState, job: str) -> list[str]:
         """Return what waits of `job`."""
         return [one.outcome.tx or "" for one in self._of(library) if one.job == job]
 
-    async def take_back(self, library: OpenLibrary, job: str) -> bool | None:
+    async def take_back(self, library: LibraryState, job: str) -> bool | None:
         """Undo what waits of `job`, the last first: its edit leaves the buffer, and then its component goes.
 
         Return whether all of that could be done; None where nothing such waits.
@@ -194,10 +191,10 @@ class Unsaved:
         results = [
             await self.discard(library, entry.outcome.tx or "") for entry in entries if await self._take_out(entry)
         ]
-        self._tell(library)
+        self._session.refresh_and_publish(library)
         return all(results) if results else None
 
-    async def discard(self, library: OpenLibrary, tx: str) -> bool:
+    async def discard(self, library: LibraryState, tx: str) -> bool:
         """Give up the interrupted generation `tx`; return whether that could be done. What was done is told.
 
         First the reference in the buffer becomes the old one again: saved as it is, it would name what is removed (I2).
@@ -207,22 +204,23 @@ class Unsaved:
         try:
             record = await asyncio.to_thread(recovery.pending_one, library.root, tx)
         except CommitError as error:  # nothing is discarded whose place in the buffer nobody knows
-            self._say(_WARNING, str(error))
+            self._session.show_message(MessageType.WARNING, str(error))
             return False
         changes = await self._put_back(library, record)
         if changes is None:
             what, old = visible(record.new_file), visible(record.file)
-            self._say(_WARNING, f"Nothing was discarded: the editor did not take the edit. Write {old} for {what}.")
+            message = f"Nothing was discarded: the editor did not take the edit. Write {old} for {what}."
+            self._session.show_message(MessageType.WARNING, message)
             return False
         try:
             await asyncio.to_thread(recovery.discard, library.root, tx, tell=teller(self._session, library))
         except CommitError as error:
-            self._say(_WARNING, str(error))
+            self._session.show_message(MessageType.WARNING, str(error))
             await self._take_again(library, changes)
             return False
         return True
 
-    async def _take_again(self, library: OpenLibrary, changes: list[MapChange]) -> None:
+    async def _take_again(self, library: LibraryState, changes: list[MapChange]) -> None:
         """Have the buffer name what was not discarded after all, if another process has committed it meanwhile."""
         on_disk = await self._session.on_disk(library, partial(self._session.disk_text, library.map_path))
         goal_map = parse(on_disk or "")
@@ -234,7 +232,7 @@ class Unsaved:
         if back and library.document is not None:
             await set_in_buffer(self._session, library, back)
 
-    async def _put_back(self, library: OpenLibrary, record: Pending) -> list[MapChange] | None:
+    async def _put_back(self, library: LibraryState, record: Pending) -> list[MapChange] | None:
         """Have the buffer name the old references again wherever it names the component; return what changed there.
 
         None where the editor does not take the edit.
@@ -248,12 +246,7 @@ class Unsaved:
             return []
         return changes if await set_in_buffer(self._session, library, changes) else None
 
-    def _tell(self, library: OpenLibrary) -> None:
-        self._session.look(library)
-        self._session.touch(library)
-        self._publisher.publish_changed()
-
-    async def _finish_on_disk(self, library: OpenLibrary, outcome: Outcome) -> Outcome:
+    async def _finish_on_disk(self, library: LibraryState, outcome: Outcome) -> Outcome:
         """Commit on disk after all: the map was closed before it could take the edit."""
         from goalmap.files import recovery
 
