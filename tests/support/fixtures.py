@@ -166,7 +166,7 @@ class Editor:
         self.server = app.build()
         self.session: Any = self.server.hooks
         # What a disk that is not slow does at once must not depend on how busy the machine is.
-        self.session.patience.limit_s = TIMEOUT_S if patience_s is None else patience_s
+        self.session.disk_access.patience.limit_s = TIMEOUT_S if patience_s is None else patience_s
         self.server.protocol.connected(_Output(self))
         capabilities = FULL_CLIENT if capabilities is None else capabilities
         self.capabilities = {**capabilities, "general": {"positionEncodings": [encoding]}}

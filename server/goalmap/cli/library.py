@@ -139,7 +139,7 @@ def find_goal(opened: Opened, name: str) -> Goal:
     if found:
         paths = ["/".join(goal.path) for goal in found]
         raise CliError(
-            f"{visible(name)} can mean {len(paths)} goals",
+            f"{visible(name)} is ambiguous: {len(paths)} goals match",
             help="say which one: " + _some(paths),
         )
     names = {"/".join(goal.path): goal.name for goal in opened.goal_map.goals}

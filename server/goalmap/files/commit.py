@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from goalmap.core.goal_map import GoalMap, Reference
     from goalmap.files.journal import Header, Record
-    from goalmap.files.os_layer import Folder
+    from goalmap.files.os_layer import LibraryDir
     from goalmap.files.store import Store
 
 RECEIPTS_KEPT = 100  # and those of the newest job, however many that are
@@ -62,7 +62,7 @@ def commit_record(store: Store, record: Record, *, thorough: bool) -> Committed:
     """Bring the record's text into the library and its name into the map; let go of the record.
 
     `thorough`: an earlier run may have died before one of its fsyncs, so they are all made up for.
-    Raises SlotChanged, Unreadable or OSError; the record is then as it was.
+    Raises SlotChanged, MapUnreadable or OSError; the record is then as it was.
     """
     header = record.header
     with MapFile(store) as map_file:
@@ -82,7 +82,7 @@ def commit_record(store: Store, record: Record, *, thorough: bool) -> Committed:
     return committed
 
 
-def let_go(store: Store, record: Record, *, receipts: Folder | None = None) -> None:
+def let_go(store: Store, record: Record, *, receipts: LibraryDir | None = None) -> None:
     """Tell what the record's transaction parked, and then drop the record.
 
     In this order: as long as the record is there, whoever recovers from a death tells it again (I7, I11).
@@ -196,7 +196,7 @@ def publish_component(store: Store, record: Record, map_file: MapFile, *, thorou
         record.take_name(autogen_file(header.slot, header.goal[-1], name_taker(taken, goal_map, header.folder)))
 
 
-def _publish(folder: Folder, name: str, tx: str, text: bytes, *, careful: bool) -> bool:
+def _publish(folder: LibraryDir, name: str, tx: str, text: bytes, *, careful: bool) -> bool:
     """Give the text its name in the folder; False where something else has it (for the `careful`: or its like)."""
     temporary = _temporary(tx)
     there = _what_is_there(folder, name, text, careful=careful)
@@ -215,7 +215,7 @@ def _temporary(tx: str) -> str:
     return f".goalmap.{tx}.tmp"
 
 
-def _what_is_there(folder: Folder, name: str, text: bytes, *, careful: bool) -> Literal["nothing", "same", "other"]:
+def _what_is_there(folder: LibraryDir, name: str, text: bytes, *, careful: bool) -> Literal["nothing", "same", "other"]:
     if folder.lstat(name) is not None:
         return "same" if read_component(folder, name) == text else "other"
     if careful and same_for_some_systems(name) in _taken_names(folder):
@@ -223,7 +223,7 @@ def _what_is_there(folder: Folder, name: str, text: bytes, *, careful: bool) -> 
     return "nothing"
 
 
-def _taken_names(folder: Folder) -> set[str]:
+def _taken_names(folder: LibraryDir) -> set[str]:
     return {same_for_some_systems(name) for name in folder.names()}
 
 
@@ -269,7 +269,7 @@ def remove_component(store: Store, header: Header, file: str, sha256: str, *, ke
         folder.sync()  # else a power cut brings back what was said to be gone (I3)
 
 
-def read_component(folder: Folder, name: str) -> bytes | None:
+def read_component(folder: LibraryDir, name: str) -> bytes | None:
     """Return the bytes of a component; None where there is none: nothing, or a link, a folder, a FIFO, or far too much.
 
     Raises OSError where the disk does not answer: taking that for an answer would leave an orphan behind.

@@ -1,18 +1,20 @@
 """What a model is asked: one component, described by its user, in the company of its neighbours.
 
-Pure: a `Brief` in, messages out. Whatever comes from files and descriptions is quoted as data between tags whose
-name is a digest of that very data. A text cannot hold the digest of a whole that contains it, so no component can
-close its own quotation and speak as Goalmap.
+Pure: a `Brief` in, messages out. Text from files and descriptions is quoted as data between tags whose name is a digest
+of that data. A text cannot hold the digest of a whole that contains it, so no component can close its own quotation and
+pose as Goalmap's instructions.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from goalmap.core.text import CONTROLS, DIRECTION_OVERRIDES, LINE_BREAKS, SURROGATES
-from goalmap.core.tokens import estimate_tokens, first_tokens
+from goalmap.core.tokens import estimate_tokens
+from goalmap.generation.failures import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,14 +22,15 @@ if TYPE_CHECKING:
 MAX_DESCRIPTION_CHARS = 500
 DEFAULT_BUDGET_TOKENS = 6000
 
-# A neighbour of which less than this would be left says nothing about tone or content.
+# An excerpt shorter than this shows neither tone nor content, and is left out.
 _MIN_EXCERPT_TOKENS = 20
+_MAX_CHARS_PER_TOKEN = 5
 _MAX_GOAL_DESCRIPTION_CHARS = 1000
 _MAX_NAME_CHARS = 200
 _CUT = "\n[… cut here to save space]"
 
 _LINE_BREAK = re.compile(f"[\n{LINE_BREAKS}]")
-# With direction overrides a description could say something else than it shows.
+# With direction overrides a description could hide what it says.
 _CONTROL = re.compile(f"[\t{CONTROLS}{SURROGATES}{DIRECTION_OVERRIDES}]")
 
 _ROLES = {
@@ -95,7 +98,7 @@ def guess_description(file: str, goal: tuple[str, ...]) -> str:
 
 
 def messages(brief: Brief, *, budget_tokens: int = DEFAULT_BUDGET_TOKENS) -> list[dict[str, str]]:
-    """Return the chat messages that ask for `brief`, at most `budget_tokens` by `estimate_tokens`.
+    """Return the chat messages that ask for `brief`, at most `budget_tokens` by `core.tokens.estimate_tokens`.
 
     What does not fit is cut from the siblings and the examples, the longest first, until they share the room that
     is left equally. The request itself is never cut, so a budget below some 900 tokens cannot always be kept.
@@ -115,15 +118,14 @@ def messages(brief: Brief, *, budget_tokens: int = DEFAULT_BUDGET_TOKENS) -> lis
         ]
 
     wrapping = [_quote(mark, source, _CUT) + "\n\n" for source, _ in neighbours]
-    spent = sum(estimate_tokens(message["content"]).number for message in build([]))
-    # Estimates are rounded: half a token for each of the messages before and after, each wrapping and each excerpt.
-    room = budget_tokens - spent - 2 - sum(estimate_tokens(text).number + 1 for text in wrapping)
-    allotted = share([estimate_tokens(text.strip()).number for _, text in neighbours], room)
+    spent = sum(_tokens(message["content"]) for message in build([]))
+    room = budget_tokens - spent - sum(_tokens(text) + 1 for text in wrapping)
+    allotted = share([_tokens(text.strip()) for _, text in neighbours], room)
     return build(
         [
             (source, excerpt(text.strip(), tokens))
             for (source, text), tokens in zip(neighbours, allotted, strict=True)
-            if text.strip() and tokens >= min(_MIN_EXCERPT_TOKENS, estimate_tokens(text.strip()).number)
+            if text.strip() and tokens >= min(_MIN_EXCERPT_TOKENS, _tokens(text.strip()))
         ]
     )
 
@@ -140,12 +142,17 @@ def share(wanted: Sequence[int], room: int) -> list[int]:
 
 def excerpt(text: str, tokens: int) -> str:
     """Return `text`, or as many of its first words as fit into `tokens`, with a note that it was cut."""
-    if estimate_tokens(text).number <= tokens:
+    if _tokens(text) <= tokens:
         return text
-    head = first_tokens(text, tokens)
+    head = text[: _MAX_CHARS_PER_TOKEN * (tokens + 1)]  # so as not to measure a megabyte for a page
+    head = head[: bisect_right(range(len(head)), tokens, key=lambda end: _tokens(head[:end])) - 1]
     # Half a word at the end is copied by small models; a script without spaces is cut where it is.
     whole_words = head[: max(head.rfind(" "), head.rfind("\n"))] if " " in head or "\n" in head else head
     return whole_words.rstrip() + _CUT
+
+
+def _tokens(text: str) -> int:
+    return estimate_tokens(text).number
 
 
 def unused_mark(data: Sequence[str], *, digits: int = 8) -> str:
@@ -161,8 +168,7 @@ def unused_mark(data: Sequence[str], *, digits: int = 8) -> str:
 
 def _name(name: str) -> str:
     """Return a name fit for one line within a tag."""
-    one_line = " ".join("".join(char if char.isprintable() else " " for char in name).split())
-    return one_line[:_MAX_NAME_CHARS]
+    return one_line(name)[:_MAX_NAME_CHARS]
 
 
 def _quote(mark: str, source: str, text: str) -> str:

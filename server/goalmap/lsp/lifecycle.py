@@ -5,7 +5,7 @@ Source: LSP 3.17, "Lifecycle Messages" and "Text Document Synchronization".
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pygls.exceptions import JsonRpcInvalidParams
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from goalmap.lsp.protocol import GoalmapProtocol
     from goalmap.lsp.server import GoalmapServer
     from goalmap.lsp.shapes import Params
+    from goalmap.lsp.types import InitializeParams
 
 POSITION_ENCODINGS = ("utf-8", "utf-16", "utf-32")
 # Long enough for a commit that has begun to end, short enough for an editor that waits for us to quit.
@@ -31,7 +32,7 @@ def handlers(server: GoalmapServer, protocol: GoalmapProtocol) -> dict[str, Call
         server.process_id = params.get("processId")
         server.initialize_params = params
         server.position_encoding = choose_position_encoding(params)
-        server.hooks.on_initialize(params)
+        server.hooks.on_initialize(cast("InitializeParams", params))
         server.initialized = True
         server.watch_client_process()
         return {

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from cattrs import Converter
     from lsprotocol import types
 
+    from goalmap.lsp.types import InitializeParams, TextDocumentContentChangeEvent
+
 log = logging.getLogger(__name__)
 
 Capability = Params | Callable[[Params], Params]
@@ -55,7 +57,7 @@ class Hooks:
     fields have been checked.
     """
 
-    def on_initialize(self, params: Params) -> None:
+    def on_initialize(self, params: InitializeParams) -> None:
         """Meet the client; capabilities are computed after this returns."""
 
     def on_initialized(self) -> Any:
@@ -64,7 +66,7 @@ class Hooks:
     def on_open(self, uri: str, language_id: str, version: int, text: str) -> None:
         """Take `text`: the client owns this document from here on."""
 
-    def on_change(self, uri: str, version: int, content_changes: list[Params]) -> None:
+    def on_change(self, uri: str, version: int, content_changes: Sequence[TextDocumentContentChangeEvent]) -> None:
         """Apply `content_changes` (TextDocumentContentChangeEvent) one after the other."""
 
     def on_close(self, uri: str) -> None:

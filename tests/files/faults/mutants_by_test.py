@@ -17,7 +17,8 @@ import pytest
 
 from goalmap.files import commit, journal, plan, recovery, store, transaction, undo
 from goalmap.generation import loops
-from goalmap.lsp import progress, shapes, wire
+from goalmap.lsp import shapes, wire
+from goalmap.lsp.generation import progress
 from goalmap.settings import Settings
 from goalmap.workflows import generate_all
 

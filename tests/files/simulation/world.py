@@ -29,7 +29,7 @@ from tests.files.faults.tap import Tap
 
 import goalmap
 from goalmap.cli import main
-from goalmap.generation import write
+from goalmap.generation import write_component
 from goalmap.generation.failures import ModelError
 from goalmap.generation.reply import Accepted
 from goalmap.lsp import wire
@@ -561,7 +561,7 @@ def installed() -> Iterator[Path]:
         id(time.monotonic): clock.monotonic,
         id(time.time_ns): clock.time_ns,
         id(concurrent.futures.ThreadPoolExecutor): _pool,
-        id(write.write_component): _write_component,
+        id(write_component.write_component): _write_component,
         id(wire.open_stdio): _open_stdio,
     }
     for name, module in list(sys.modules.items()):
