@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from goalmap.lsp.server import GoalmapServer
+from goalmap.lsp.endpoint import GoalmapServer
 from support.demo import (
     CANCELLED,
     DEMO,
@@ -280,7 +280,7 @@ def test_a_failing_write_is_not_reported_by_a_write(
     server, output = GoalmapServer("x", "1"), Closed()
     exit_codes: list[int] = []
     monkeypatch.setattr(server, "stop", exit_codes.append)
-    server.protocol.connected(output)
+    server.protocol.set_writer(output)
     for _ in range(3):
         server.notify("demo/note", {})
         server.protocol.handle_message(request(1, "no/such"))
@@ -301,7 +301,7 @@ def test_a_fault_is_said_in_the_log_and_pops_up_nowhere(caplog: pytest.LogCaptur
             raise AssertionError("nothing was to be closed")
 
     server, output = GoalmapServer("x", "1"), Open()
-    server.protocol.connected(output)
+    server.protocol.set_writer(output)
     server.report_server_error(OSError("what pygls would pop up"), OSError)
     assert output.sent == b""
     assert "what pygls would pop up" in caplog.text

@@ -8,7 +8,7 @@ import pytest
 from pygls.exceptions import JsonRpcInvalidParams
 
 from goalmap.lsp import app
-from goalmap.lsp.server import GoalmapServer
+from goalmap.lsp.endpoint import GoalmapServer
 from goalmap.lsp.shapes import ANY, ID, NATURAL, SHAPES, check
 
 PLACE = {"textDocument": {"uri": "file:///m"}, "position": {"line": 0, "character": 3}}

@@ -88,7 +88,7 @@ def python(*arguments: str | Path, env: dict[str, str] | None = None) -> subproc
 
 def in_lean_process(program: str) -> str:
     """Run `program` after a lean import of the server, and return what it prints."""
-    lean = "from goalmap.lsp import lean_start\nwith lean_start.imports():\n    import goalmap.lsp.server\n"
+    lean = "from goalmap.lsp import lean_start\nwith lean_start.imports():\n    import goalmap.lsp.endpoint\n"
     return python("-c", lean + program).stdout.strip()
 
 
@@ -202,7 +202,7 @@ async def test_tls_works_after_a_lean_start() -> None:
 
 def test_it_can_be_turned_off() -> None:
     program = (
-        "from goalmap.lsp import lean_start\nimport sys\nwith lean_start.imports():\n    import goalmap.lsp.server\n"
+        "from goalmap.lsp import lean_start\nimport sys\nwith lean_start.imports():\n    import goalmap.lsp.endpoint\n"
         "print([name for name, module in sys.modules.items() if lean_start.is_waiting(module)])"
     )
     assert python("-c", program, env=PLAIN).stdout.strip() == "[]"

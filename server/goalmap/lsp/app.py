@@ -5,12 +5,14 @@ from __future__ import annotations
 import gc
 import logging
 import sys
+from functools import partial
 from importlib import import_module
 from typing import Final
 
 from goalmap import __version__
+from goalmap.lsp import stdio
+from goalmap.lsp.endpoint import GoalmapServer
 from goalmap.lsp.features import code_actions, diagnostics, hover, workspace
-from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Session
 
 # Features that need nothing but the session.
@@ -55,4 +57,4 @@ def serve(*, tcp: tuple[str, int] | None = None) -> int:
     gc.freeze()
     gc.set_threshold(200_000, 20, 100)
     server = build()
-    return server.serve_tcp(*tcp) if tcp else server.serve_stdio()
+    return server.serve(partial(stdio.accept_one, *tcp) if tcp else stdio.open_stdio)

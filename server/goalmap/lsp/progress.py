@@ -11,7 +11,7 @@ from typing import Any, Final
 from pygls.exceptions import JsonRpcException
 
 from goalmap.core.text import visible
-from goalmap.lsp.server import GoalmapServer
+from goalmap.lsp.endpoint import GoalmapServer
 
 log = logging.getLogger(__name__)
 

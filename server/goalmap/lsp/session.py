@@ -30,8 +30,8 @@ from goalmap.files import loader as disk
 from goalmap.lsp.convert import Positions, to_path
 from goalmap.lsp.disk import Answer, Disk, Late, Patience
 from goalmap.lsp.documents import Document
+from goalmap.lsp.endpoint import GoalmapServer, Hooks
 from goalmap.lsp.open_library import Cursor, Look, OpenLibrary
-from goalmap.lsp.server import GoalmapServer, Hooks
 from goalmap.settings import DEFAULTS, Settings
 
 if TYPE_CHECKING:

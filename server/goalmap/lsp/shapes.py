@@ -67,7 +67,6 @@ SHAPES: Final[dict[str, Shape]] = {
     },
     "initialized": _NOTHING,
     "shutdown": _NOTHING,
-    "$/setTrace": {"value": str},
     "$/cancelRequest": {"id": ID},
     "window/workDoneProgress/cancel": {"token": ID},
     # -- documents

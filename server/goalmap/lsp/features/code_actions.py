@@ -36,8 +36,8 @@ from goalmap.core.text import Span, visible
 from goalmap.core.usage import names_with, unused_problem
 from goalmap.lsp.convert import START_OF_FILE, Positions
 from goalmap.lsp.documents import Document
+from goalmap.lsp.endpoint import GoalmapServer
 from goalmap.lsp.open_library import OpenLibrary
-from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Session
 
 GENERATE: Final = "goalmap.generateComponent"

@@ -15,10 +15,10 @@ from goalmap.core.naming import TEMPLATE_SLOT
 from goalmap.core.tokens import count_tokens
 from goalmap.lsp.client_commands import PREVIEW, SHOW_REFERENCES, has_command
 from goalmap.lsp.convert import START_OF_FILE, to_json
+from goalmap.lsp.endpoint import GoalmapServer
 from goalmap.lsp.features.definition import users
 from goalmap.lsp.open_library import OpenLibrary
 from goalmap.lsp.prompts import prompt_of
-from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Session
 
 Json = dict[str, Any]

@@ -14,8 +14,8 @@ from goalmap.core.naming import COMPONENTS, TEMPLATE_SLOT
 from goalmap.core.text import Span, visible
 from goalmap.core.tokens import estimate_tokens
 from goalmap.lsp.client_commands import SUGGEST, has_command
+from goalmap.lsp.endpoint import GoalmapServer
 from goalmap.lsp.open_library import Cursor
-from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Session
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from goalmap.core.goal_map import Goal
 from goalmap.core.naming import TEMPLATE_SLOT
 from goalmap.core.text import Span
 from goalmap.lsp.convert import START_OF_FILE
+from goalmap.lsp.endpoint import GoalmapServer
 from goalmap.lsp.features.prompt_document import is_prompt, source
 from goalmap.lsp.open_library import Cursor, OpenLibrary
-from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Session
 
 Json = dict[str, Any]

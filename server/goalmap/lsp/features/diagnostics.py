@@ -29,8 +29,8 @@ from goalmap.core.problems import (
 from goalmap.core.text import Span, split_lines
 from goalmap.core.usage import Usage, unused_components, used_components
 from goalmap.lsp.convert import START_OF_FILE, Positions, json_string, to_json, to_path, to_uri
+from goalmap.lsp.endpoint import GoalmapServer
 from goalmap.lsp.open_library import OpenLibrary
-from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Session
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class Publisher:
         self._sent[path] = items
         uri = document.uri if document else to_uri(path)
         version = b',"version":%d' % document.version if document else b""
-        self.session.server.protocol.notify_raw(
+        self.session.server.notify(
             "textDocument/publishDiagnostics",
             b'{"uri":%b%b,"diagnostics":%b}' % (to_json(uri).encode(), version, items),
         )

@@ -7,8 +7,8 @@ from typing import Any
 
 from goalmap.core.text import visible
 from goalmap.lsp.convert import to_json
+from goalmap.lsp.endpoint import GoalmapServer
 from goalmap.lsp.open_map import open_map
-from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Session
 
 Json = dict[str, Any]

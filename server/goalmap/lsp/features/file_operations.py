@@ -12,9 +12,9 @@ from typing import Any, Final
 from goalmap.core.naming import COMPONENTS
 from goalmap.core.text import visible
 from goalmap.lsp.convert import to_path
+from goalmap.lsp.endpoint import GoalmapServer
 from goalmap.lsp.features.rename import Stranded, edits_of_moved, is_read_only
 from goalmap.lsp.open_library import OpenLibrary
-from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Session
 from goalmap.lsp.workspace_edits import workspace_edit
 

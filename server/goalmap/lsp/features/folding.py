@@ -6,8 +6,8 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+from goalmap.lsp.endpoint import GoalmapServer
 from goalmap.lsp.open_map import open_map
-from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Session
 
 Json = dict[str, Any]

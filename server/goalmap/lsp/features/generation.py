@@ -11,6 +11,7 @@ from pygls.exceptions import JsonRpcInvalidParams
 
 from goalmap.core.goal_map import Reference
 from goalmap.files.errors import CommitError
+from goalmap.lsp.endpoint import GoalmapServer
 from goalmap.lsp.features import resolve
 from goalmap.lsp.features.arguments import (
     component_json,
@@ -38,7 +39,6 @@ from goalmap.lsp.features.diagnostics import Publisher
 from goalmap.lsp.features.workspace import recover
 from goalmap.lsp.jobs import Jobs
 from goalmap.lsp.open_library import OpenLibrary
-from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Session
 from goalmap.lsp.telling import teller
 

@@ -8,10 +8,10 @@ from typing import Any, Final
 from goalmap.core.goal_map import Goal, Reference
 from goalmap.core.text import Span
 from goalmap.core.tokens import count_tokens
+from goalmap.lsp.endpoint import GoalmapServer
 from goalmap.lsp.markdown import fenced, inline
 from goalmap.lsp.open_library import Cursor, OpenLibrary
 from goalmap.lsp.prompts import prompt_of
-from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Session
 
 # Editors cut hovers at about 100 000 characters, in the middle of what keeps our fence closed.

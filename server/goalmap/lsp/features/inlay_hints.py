@@ -11,9 +11,9 @@ from typing import Any
 
 from goalmap.core.goal_map import Reference
 from goalmap.core.tokens import estimate_tokens
+from goalmap.lsp.endpoint import GoalmapServer
 from goalmap.lsp.open_library import OpenLibrary
 from goalmap.lsp.open_map import open_map
-from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Session
 
 Json = dict[str, Any]

@@ -17,9 +17,9 @@ from goalmap.core.goal_map import Goal, GoalPath
 from goalmap.core.text import Span, split_lines, to_units, visible
 from goalmap.core.tokens import count_tokens
 from goalmap.lsp.convert import to_path, to_uri
+from goalmap.lsp.endpoint import GoalmapServer
 from goalmap.lsp.open_library import OpenLibrary
 from goalmap.lsp.prompts import prompt_of
-from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Session
 
 Json = dict[str, Any]

@@ -6,9 +6,9 @@ from functools import partial
 from typing import Any, Final
 
 from goalmap.lsp.convert import START_OF_FILE
+from goalmap.lsp.endpoint import GoalmapServer
 from goalmap.lsp.features.definition import users
 from goalmap.lsp.open_library import Cursor
-from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Session
 
 Json = dict[str, Any]

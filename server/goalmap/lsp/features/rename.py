@@ -14,9 +14,8 @@ from typing import Any
 from goalmap.core.edits import Edit
 from goalmap.core.goal_map import Reference
 from goalmap.core.text import visible
+from goalmap.lsp.endpoint import GoalmapServer, RequestFailed
 from goalmap.lsp.open_library import Cursor, OpenLibrary
-from goalmap.lsp.protocol import RequestFailed
-from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Session
 from goalmap.lsp.shapes import lookup
 from goalmap.lsp.workspace_edits import can_rename_files, workspace_edit

@@ -18,10 +18,10 @@ from goalmap.core.edits import EditError, find_reference
 from goalmap.core.goal_map import Reference
 from goalmap.core.naming import component_type
 from goalmap.core.text import visible
+from goalmap.lsp.endpoint import GoalmapServer
 from goalmap.lsp.features.arguments import component_json, goal_of, library_of
 from goalmap.lsp.features.code_actions import GENERATE, GENERATE_ALL, described_in_map, guess, missing_in
 from goalmap.lsp.open_library import OpenLibrary
-from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Session
 from goalmap.lsp.shapes import SHAPES, check
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from goalmap.lsp.endpoint import GoalmapServer
 from goalmap.lsp.open_map import open_map
-from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Session
 
 Json = dict[str, Any]

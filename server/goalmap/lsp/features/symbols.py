@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from goalmap.core.goal_map import path_of
 from goalmap.core.text import visible
 from goalmap.lsp.convert import START_OF_FILE, Positions, json_string
+from goalmap.lsp.endpoint import GoalmapServer
 from goalmap.lsp.open_map import open_map
-from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Session
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from goalmap.files import recovery
 from goalmap.files.errors import CommitError
 from goalmap.files.store import has_records
 from goalmap.lsp.convert import to_path
+from goalmap.lsp.endpoint import GoalmapServer
 from goalmap.lsp.features.diagnostics import Publisher
 from goalmap.lsp.open_library import OpenLibrary
-from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Session
 from goalmap.lsp.telling import teller
 
