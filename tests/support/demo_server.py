@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import sys
 from typing import Any
 
-from goalmap.lsp import lean_start
-
-with lean_start.imports():
-    import asyncio
-
-    from goalmap.lsp import stdio
-    from goalmap.lsp.endpoint import GoalmapServer, Hooks, RequestFailed
+from goalmap.lsp import stdio
+from goalmap.lsp.endpoint import GoalmapServer, Hooks, RequestFailed
 
 Params = dict[str, Any]
 
@@ -105,10 +101,6 @@ def build() -> GoalmapServer:  # noqa: PLR0915  a list of features, one after th
     @server.request("demo/heard", shape={})
     def heard(_: Params) -> list[Any]:
         return documents.heard
-
-    @server.request("demo/modules", shape={})
-    def modules(_: Params) -> list[str]:
-        return sorted(name for name, module in list(sys.modules.items()) if not lean_start.is_waiting(module))
 
     @server.request("demo/then", shape={})
     def then(_: Params) -> Any:

@@ -56,5 +56,6 @@ def serve(*, tcp: tuple[str, int] | None = None) -> int:
     # garbage every few hundred allocations costs more than reading the map.
     gc.freeze()
     gc.set_threshold(200_000, 20, 100)
+    gc.enable()
     server = build()
     return server.serve(partial(stdio.accept_one, *tcp) if tcp else stdio.open_stdio)
