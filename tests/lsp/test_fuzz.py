@@ -17,7 +17,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from goalmap.lsp import app, shapes
+from goalmap.lsp import app
+from goalmap.lsp.param_shapes import ANY, ARGUMENTS, ID, NATURAL, PARAMS
 from support.lsp_client import LspClient
 
 SECONDS = float(os.environ.get("GOALMAP_FUZZ_S", "6"))
@@ -201,13 +202,13 @@ def example(rng: random.Random, shape: Any, texts: list[str], name: str = "") ->
     if shape is str:
         likely = [text for text in texts if ("uri" in name.lower()) == text.startswith(("file:", "goalmap-prompt:"))]
         return rng.choice(likely)
-    if shape in (int, shapes.NATURAL, shapes.ID):
+    if shape in (int, NATURAL, ID):
         return rng.choice([0, 1, 2, 5, 40, 10**6])
     if shape is bool:
         return rng.random() < 0.5
     if shape is dict or shape is list:
         return shape()
-    if shape is shapes.ANY:
+    if shape == ANY:
         return rng.choice(JSON_VALUES)
     if isinstance(shape, tuple):
         return rng.choice(shape)
@@ -262,9 +263,9 @@ async def test_no_params_of_any_method_are_a_fault_of_ours(tmp_path: Path) -> No
             client.open(documents[0], text)
             for _ in range(50):
                 method = rng.choice(methods)
-                params = example(rng, shapes.SHAPES[method], texts)
+                params = example(rng, {**PARAMS, **ARGUMENTS}[method], texts)
                 params = spoilt(rng, params) if rng.random() < 0.7 else params
-                if isinstance(shapes.SHAPES[method], list):  # a command
+                if isinstance({**PARAMS, **ARGUMENTS}[method], list):  # a command
                     method, params = "workspace/executeCommand", {"command": method, "arguments": params}
                 if rng.random() < 0.2:
                     client.notify(method, params)

@@ -152,7 +152,7 @@ async def test_publishing_waits_for_what_the_kernel_still_holds() -> None:
     end_to_read, end_to_write = os.pipe()
     fcntl.fcntl(end_to_write, fcntl.F_SETPIPE_SZ, one_mebibyte)
     opening = {"textDocument": {"uri": URI, "languageId": "", "version": 1, "text": "TODO"}}
-    messages = [request(1, "initialize", {}), notification("textDocument/didOpen", opening)]
+    messages = [request(1, "initialize", {"capabilities": {}}), notification("textDocument/didOpen", opening)]
     for version in range(2, 100):
         changes = [{"text": f"TODO {version}".ljust(9_000)}]
         changed = {"textDocument": {"uri": URI, "version": version}, "contentChanges": changes}

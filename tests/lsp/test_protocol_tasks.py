@@ -226,7 +226,7 @@ async def test_a_client_that_does_not_read_blocks_nobody() -> None:
     floods = [request(n, "workspace/executeCommand", command("demo.flood", 3)) for n in range(1, 6)]
     big = request(6, "demo/echo", {"text": "y" * 2_000_000})
     async with asyncio.timeout(30):
-        for message in (request(0, "initialize", {}), *floods, big, request(7, "shutdown")):
+        for message in (request(0, "initialize", {"capabilities": {}}), *floods, big, request(7, "shutdown")):
             body = json.dumps(message).encode()
             process.stdin.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
             await process.stdin.drain()

@@ -9,7 +9,8 @@ from pygls.exceptions import JsonRpcInvalidParams
 
 from goalmap.lsp import app
 from goalmap.lsp.endpoint import GoalmapServer
-from goalmap.lsp.shapes import ANY, ID, NATURAL, SHAPES, check
+from goalmap.lsp.param_shapes import ANY, ARGUMENTS, ID, NATURAL, PARAMS
+from goalmap.lsp.shapes import check
 
 PLACE = {"textDocument": {"uri": "file:///m"}, "position": {"line": 0, "character": 3}}
 
@@ -23,8 +24,8 @@ def fault(value: Any, shape: Any) -> str:
 @pytest.mark.parametrize(
     ("value", "shape"),
     [
-        (PLACE, SHAPES["textDocument/hover"]),
-        ({**PLACE, "more": [1]}, SHAPES["textDocument/hover"]),
+        (PLACE, PARAMS["textDocument/hover"]),
+        ({**PLACE, "more": [1]}, PARAMS["textDocument/hover"]),
         ({"a": None}, {"a?": int}),
         ({}, {"a?": int}),
         ({"a": [{"b": True}, {"b": False}]}, {"a": [{"b": bool}]}),
@@ -62,7 +63,7 @@ def test_the_member_at_fault_is_named(value: Any, shape: Any, message: str) -> N
 @pytest.mark.parametrize("wrong", ["a" * 1_000_000, ["a" * 1_000_000], [["a"]] * 100_000, {"a": "b" * 1_000_000}])
 def test_a_complaint_is_short_whatever_was_sent(wrong: Any) -> None:
     """One fault is said, and nothing that was sent is quoted."""
-    assert len(fault({"textDocument": {"uri": "x"}, "positions": wrong}, SHAPES["textDocument/selectionRange"])) < 80
+    assert len(fault({"textDocument": {"uri": "x"}, "positions": wrong}, PARAMS["textDocument/selectionRange"])) < 80
 
 
 def test_a_method_or_a_command_without_a_shape_cannot_be_registered() -> None:
@@ -74,4 +75,4 @@ def test_a_method_or_a_command_without_a_shape_cannot_be_registered() -> None:
 
 
 def test_every_shape_is_of_something_that_is_served() -> None:
-    assert app.build().protocol.shapes == SHAPES
+    assert app.build().protocol.shapes == {**PARAMS, **ARGUMENTS}

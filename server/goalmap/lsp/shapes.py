@@ -1,7 +1,8 @@
-"""What must be true of a message's params before a feature sees them: one table, and one function that holds to it.
+"""Check params before a feature sees them: one function over one table.
 
-Features take plain JSON and rely on what `SHAPES` says of it: on no other member, and on no other type. A method or a
-command that has no shape cannot be registered.
+Features take plain JSON, typed for mypy by `lsp.types` and `lsp.extensions`. The table is made of the same definitions
+(`lsp.param_shapes`), so what mypy relies on is what has been checked. A method or a command that has no shape cannot be
+registered.
 
 A shape is one of
 
@@ -10,7 +11,7 @@ A shape is one of
 * `ID`: an integer or a string;
 * `ANY`: whatever comes;
 * a tuple of strings: one of these;
-* `[shape]`: an array, each of whose items is of that shape;
+* `[shape]`: an array, each of whose elements is of that shape;
 * `{"name": shape, "other?": shape}`: an object with these members; one whose name ends in "?" may be missing or null.
   Members that are not named are of no interest.
 """
@@ -21,20 +22,12 @@ from typing import Any, Final
 
 from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 
+from goalmap.lsp import param_shapes
+from goalmap.lsp.param_shapes import ANY, ARGUMENTS, NATURAL, PARAMS
+
+Shape = param_shapes.Shape
+
 Params = dict[str, Any]
-Shape = Any
-
-
-class _Special:
-    """A shape that is no type."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-
-ANY: Final = _Special("anything")
-NATURAL: Final = _Special("an integer that is not negative")
-ID: Final = _Special("an integer or a string")
 
 _KIND_NAMES: Final[dict[type, str]] = {
     str: "a string",
@@ -44,106 +37,12 @@ _KIND_NAMES: Final[dict[type, str]] = {
     list: "an array",
 }
 
-_NOTHING: Final[Shape] = {}
-_DOCUMENT: Final[Shape] = {"textDocument": {"uri": str}}
-_POSITION: Final[Shape] = {"line": NATURAL, "character": NATURAL}
-_RANGE: Final[Shape] = {"start": _POSITION, "end": _POSITION}
-_PLACE: Final[Shape] = {**_DOCUMENT, "position": _POSITION}
-_FILES: Final[Shape] = {"files": [{"uri": str}]}
-_RENAMES: Final[Shape] = {"files": [{"oldUri": str, "newUri": str}]}
-_FOLDERS: Final[Shape] = [{"uri": str}]
-_NAMING: Final[Shape] = ("autogen", "referenced")
-_GOAL: Final[Shape] = [str]
-_SLOT_PLACE: Final[Shape] = {"goal": _GOAL, "slot": str, "index?": NATURAL}
-_COMPONENT: Final[Shape] = {**_SLOT_PLACE, "file": str, "description?": str, "others?": [_SLOT_PLACE]}
-
-SHAPES: Final[dict[str, Shape]] = {
-    "initialize": {
-        "processId?": int,
-        "capabilities?": dict,
-        "rootUri?": str,
-        "workspaceFolders?": _FOLDERS,
-        "initializationOptions?": ANY,
-    },
-    "initialized": _NOTHING,
-    "shutdown": _NOTHING,
-    "$/cancelRequest": {"id": ID},
-    "window/workDoneProgress/cancel": {"token": ID},
-    # -- documents
-    "textDocument/didOpen": {"textDocument": {"uri": str, "languageId?": str, "version": int, "text": str}},
-    # All changes are checked before the first is applied: half of them would leave a text that nobody has.
-    "textDocument/didChange": {
-        "textDocument": {"uri": str, "version": int},
-        "contentChanges": [{"range?": _RANGE, "text": str}],
-    },
-    "textDocument/didClose": _DOCUMENT,
-    "textDocument/didSave": {**_DOCUMENT, "text?": str},
-    # -- features
-    "textDocument/codeAction": {
-        **_DOCUMENT,
-        "range": _RANGE,
-        "context": {"diagnostics?": [dict], "only?": [str]},
-    },
-    "textDocument/codeLens": _DOCUMENT,
-    "codeLens/resolve": {"data?": {"uri": str, "path?": str, "number?": NATURAL, "name?": str}},
-    "textDocument/completion": _PLACE,
-    "completionItem/resolve": {"detail?": str, "data?": {"uri": str, "path": str}},
-    "textDocument/definition": _PLACE,
-    "textDocument/diagnostic": {**_DOCUMENT, "previousResultId?": str},
-    "textDocument/documentHighlight": _PLACE,
-    "textDocument/documentLink": _DOCUMENT,
-    "textDocument/documentSymbol": _DOCUMENT,
-    "textDocument/foldingRange": _DOCUMENT,
-    "textDocument/hover": _PLACE,
-    "textDocument/inlayHint": {**_DOCUMENT, "range": _RANGE},
-    "textDocument/prepareRename": _PLACE,
-    "textDocument/references": {**_PLACE, "context?": {"includeDeclaration?": bool}},
-    "textDocument/rename": {**_PLACE, "newName": str},
-    "textDocument/selectionRange": {**_DOCUMENT, "positions": [_POSITION]},
-    # -- the workspace
-    "workspace/didChangeConfiguration": {"settings?": ANY},
-    "workspace/didChangeWatchedFiles": {"changes": [{"uri": str}]},
-    "workspace/didChangeWorkspaceFolders": {"event": {"added?": _FOLDERS, "removed?": _FOLDERS}},
-    "workspace/didCreateFiles": _FILES,
-    "workspace/didDeleteFiles": _FILES,
-    "workspace/didRenameFiles": _RENAMES,
-    "workspace/willRenameFiles": _RENAMES,
-    "workspace/executeCommand": {"command": str, "arguments?": list},
-    "workspace/symbol": {"query?": str},
-    "workspace/textDocumentContent": {"uri": str},
-    # -- our own
-    "command/resolve": {"command": str, "arguments?": list, "formAnswers?": [{"id": str, "value?": ANY}]},
-    "goalmap/goalAt": _PLACE,
-    "goalmap/model": {},
-    "goalmap/prompt": {"uri": str, "goal": _GOAL},
-    "goalmap/setApiKey": {"key?": str, "origin?": str},
-    # -- the arguments of commands
-    "goalmap.cancelGeneration": [{"job?": str}],
-    "goalmap.createEmpty": [{"uri": str, "path": str}],
-    "goalmap.discardGeneration": [{"uri": str, "tx": str}],
-    "goalmap.finishGeneration": [{"uri": str, "tx": str}],
-    "goalmap.reviewGeneration": [{"uri": str, "tx": str}],
-    "goalmap.generateAll": [
-        {
-            "uri": str,
-            "goal?": _GOAL,
-            "components?": [_COMPONENT],
-            "naming?": _NAMING,
-            "description?": str,
-            "guess?": bool,
-            "leftOut?": NATURAL,
-        }
-    ],
-    "goalmap.generateComponent": [{"uri": str, **_COMPONENT, "naming?": _NAMING}],
-    "goalmap.undo": [{"uri": str, "job?": str}],
-}
-
 
 def shape_of(name: str, given: Shape | None = None) -> Shape:
     """Return the shape that a method or a command is to be registered with; raise ValueError where it has none."""
-    shape = SHAPES.get(name) if given is None else given
+    shape = PARAMS.get(name, ARGUMENTS.get(name)) if given is None else given
     if shape is None:
-        raise ValueError(f"{name} has no shape: what its params must be is to be said in goalmap.lsp.shapes")
+        raise ValueError(f"{name} has no shape: see tools/generate_lsp_types.py")
     return shape
 
 
@@ -187,13 +86,10 @@ def _fault(value: Any, shape: Shape) -> tuple[str, str] | None:
         return None
     if kind is tuple:
         return None if type(value) is str and value in shape else ("", " or ".join(map(repr, shape)))
-    return None if _is_special(value, shape) else ("", shape.name)
-
-
-def _is_special(value: Any, shape: _Special) -> bool:
-    if shape is NATURAL:
-        return type(value) is int and value >= 0
-    return shape is ANY or type(value) in (int, str)
+    if shape == ANY:
+        return None
+    fits = type(value) is int and value >= 0 if shape == NATURAL else type(value) in (int, str)
+    return None if fits else ("", shape)
 
 
 def message_id(message: Any) -> int | str | None:

@@ -97,7 +97,7 @@ class Unsaved:
         )
 
     async def _edit(self, library: OpenLibrary, changes: list[MapChange]) -> bool | None:
-        """Do as `set_in_buffer`; return None where the session ends meanwhile, and the record waits for the next one."""
+        """As `set_in_buffer`; None where the session ends meanwhile, and the record waits for the next one."""
         if self._is_ending:
             return None
         edit = asyncio.ensure_future(set_in_buffer(self._session, library, changes))

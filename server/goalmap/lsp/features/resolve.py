@@ -22,8 +22,9 @@ from goalmap.lsp.endpoint import GoalmapServer
 from goalmap.lsp.features.arguments import component_json, goal_of, library_of
 from goalmap.lsp.features.code_actions import GENERATE, GENERATE_ALL, described_in_map, guess, missing_in
 from goalmap.lsp.open_library import OpenLibrary
+from goalmap.lsp.param_shapes import ARGUMENTS
 from goalmap.lsp.session import Session
-from goalmap.lsp.shapes import SHAPES, check
+from goalmap.lsp.shapes import check
 
 FIELD: Final = "description"
 MAX_QUESTIONS: Final = 20
@@ -44,7 +45,7 @@ def resolve(session: Session, params: Json) -> Any:
     done = {"command": command, "arguments": arguments}
     if command not in (GENERATE, GENERATE_ALL) or not arguments:
         return done
-    check(command, arguments, SHAPES[command])
+    check(command, arguments, ARGUMENTS[command])
     first: Json = arguments[0]
     if first.get(FIELD):
         return done
