@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import ssl
 import subprocess
 import sys
 from pathlib import Path
 
+import trustme
+
 from support.lsp_client import LspClient
+from support.openai_endpoint import Endpoint, Reply
 
 TESTS = Path(__file__).parents[1]
 DESCRIBE_TYPES = TESTS / "support" / "describe_types.py"
@@ -28,6 +33,7 @@ HEAVY = {
     "random",
     "rapidfuzz",
     "shutil",
+    "ssl",
     "tempfile",
     "urllib.request",
     "xml",
@@ -81,6 +87,30 @@ def test_every_type_is_what_it_would_have_been() -> None:
     for name, expected in plain["types"].items():
         assert late["types"][name] == expected
     assert late["behaviour"] == plain["behaviour"]
+
+
+async def test_a_model_is_asked_over_tls_by_a_process_whose_asyncio_has_none(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    async with Endpoint([Reply(text="Look.")], tls=context) as endpoint:
+        assert endpoint.base_url.startswith("https:")
+        program = f"""
+from goalmap.lsp import lean_start
+lean_start.import_asyncio()
+import asyncio
+from goalmap.generation.model import ModelSettings, stream_completion
+async def main():
+    settings = ModelSettings(base_url={endpoint.base_url!r})
+    async for piece in stream_completion([{{"role": "user", "content": "Write."}}], settings):
+        print(piece.text, end="")
+print(asyncio.base_events.ssl)
+asyncio.run(main())
+"""
+        printed = await asyncio.to_thread(run, program, SSL_CERT_FILE=str(tmp_path / "authority.pem"))
+    assert printed.startswith("None")
+    assert "Look." in printed
 
 
 def test_a_class_is_built_once_by_threads_at_once() -> None:

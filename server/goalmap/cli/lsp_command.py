@@ -40,6 +40,9 @@ def serve(tcp: tuple[str, int] | None = None) -> int:
     import gc
 
     gc.disable()  # until all is imported: almost nothing that an import makes is garbage
+    from goalmap.lsp import lean_start
+
+    lean_start.import_asyncio()
     from goalmap.lsp import app
 
     return app.serve(tcp=tcp)
