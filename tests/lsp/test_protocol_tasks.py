@@ -156,6 +156,21 @@ async def test_shutdown_while_commands_run(client: LspClient) -> None:
     assert (await client.stderr_text()).count("on_shutdown") == 1
 
 
+async def test_requests_of_ours_are_given_up_when_the_client_shuts_down(client: LspClient) -> None:
+    """It answers none of them any more: neither what it was asked before, nor what the end would ask it."""
+    client.notify("demo/askTwice", {})
+    asked = await client.wait_for(lambda m: m.get("method") == "demo/question")
+    assert await client.request("shutdown") is None
+    assert await client.notification("$/cancelRequest") == {"id": asked["id"]}
+    for _ in range(2):
+        assert await client.notification("demo/refused") == {"code": CANCELLED}
+    assert [m.get("method") for m in client.messages].count("demo/question") == 1
+    client.send({"jsonrpc": "2.0", "id": asked["id"], "result": "late"})
+    client.notify("exit")
+    assert await client.exit_code() == 0
+    assert "Error" not in await client.stderr_text()
+
+
 async def test_nothing_is_handled_after_exit(client: LspClient) -> None:
     client.send(notification("exit"), request("late", "demo/echo", {}))
     assert await client.exit_code() == 1

@@ -8,6 +8,8 @@ import json
 import sys
 from typing import Any
 
+from pygls.exceptions import JsonRpcException
+
 from goalmap.lsp import stdio
 from goalmap.lsp.endpoint import GoalmapServer, Hooks, RequestFailed
 
@@ -165,6 +167,14 @@ def build() -> GoalmapServer:  # noqa: PLR0915  a list of features, one after th
             return str(await server.ask("demo/question", timeout_s=0.01))
         except TimeoutError:
             return "no answer"
+
+    @server.notification("demo/askTwice", shape={})
+    async def ask_twice(_: Params) -> None:
+        for _ in range(2):
+            try:
+                await server.ask("demo/question")
+            except JsonRpcException as error:
+                server.notify("demo/refused", {"code": error.code})
 
     @server.command("demo.progress", shape=list)
     async def progress(arguments: list[Any]) -> str:

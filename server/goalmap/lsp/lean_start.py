@@ -47,31 +47,28 @@ def _define_late(cls: type | None = None, **options: Any) -> Any:
     """Do as `attrs.define`, at the class's first instance, or when somebody asks attrs about its fields."""
     if cls is None:
         return lambda cls: _define_late(cls, **options)
-    fields = LateFields(cls, options)
-
-    def init(self: Any, *args: Any, **kwargs: Any) -> None:
-        fields.build()
-        self.__init__(*args, **kwargs)
-
-    cls.__attrs_attrs__, cls.__init__ = fields, init  # type: ignore[attr-defined,misc]
+    cls.__attrs_attrs__, cls.__init__ = LateFields(cls, options), _init_late  # type: ignore[attr-defined,misc]
     return cls
+
+
+def _init_late(self: Any, *args: Any, **kwargs: Any) -> None:
+    attrs.fields(type(self))
+    self.__init__(*args, **kwargs)
 
 
 class LateFields:
     """Stands in a class where attrs keeps the fields, `__attrs_attrs__`; whoever looks there has the class built."""
+
+    __slots__ = ("_cls", "_options")
 
     def __init__(self, cls: type, options: dict[str, Any]) -> None:
         self._cls = cls
         self._options = options
 
     def __get__(self, instance: object, owner: type) -> Any:
-        self.build()
-        return owner.__attrs_attrs__  # type: ignore[attr-defined]
-
-    def build(self) -> None:
-        """Have attrs write the methods, once, whatever threads ask for them."""
         with _lock:
             if vars(self._cls).get("__attrs_attrs__") is self:
                 # Slots would make another class of it, and others know this one. attrs leaves a class its own
                 # `__init__` unless it is told otherwise: here that is the one that waits.
                 _define(**{**self._options, "slots": False, "init": True})(self._cls)
+        return owner.__attrs_attrs__  # type: ignore[attr-defined]

@@ -185,12 +185,15 @@ async def open_stdio() -> Connection:
     """
     loop = asyncio.get_running_loop()
     stdin_fd, stdout_fd = 0, 1
+    for fd in (stdin_fd, stdout_fd):
+        _widen(fd)
     writer: asyncio.StreamWriter | FileWriter
     if _can_be_polled(stdout_fd):
-        # Its reader never gets anything; the protocol notices that nobody reads our output any more.
-        protocol = asyncio.StreamReaderProtocol(asyncio.StreamReader())
+        # The protocol is for its notice that nobody reads our output any more; its reader never gets anything.
+        nothing = asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(nothing)
         transport, _ = await loop.connect_write_pipe(lambda: protocol, os.fdopen(stdout_fd, "wb", 0, closefd=False))
-        writer = asyncio.StreamWriter(transport, protocol, None, loop)
+        writer = asyncio.StreamWriter(transport, protocol, nothing, loop)
     else:
         writer = FileWriter(stdout_fd)
     reader = asyncio.StreamReader(READ_BYTES)
@@ -200,6 +203,15 @@ async def open_stdio() -> Connection:
         return Connection(reader, writer, stdin_fd)
     threading.Thread(target=_read_file, args=(stdin_fd, reader, loop), name="goalmap-stdin", daemon=True).start()
     return Connection(reader, writer, None)
+
+
+def _widen(fd: int) -> None:
+    """Let a pipe hold more than 64 KB: the diagnostics of a large map are then one write, and one wake-up each."""
+    if sys.platform == "linux":
+        import fcntl
+
+        with contextlib.suppress(OSError):  # a socket; or this user's pipes hold too much already
+            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
 def _can_be_polled(fd: int) -> bool:
