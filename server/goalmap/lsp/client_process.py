@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Callable
+
+log = logging.getLogger(__name__)
 
 POLL_S = 5.0
 
@@ -19,28 +22,28 @@ def watch(pid: object, ended: Callable[[], None]) -> None:
     if not isinstance(pid, int) or pid <= 0 or sys.platform == "win32" or not _is_alive(pid):
         return
     loop = asyncio.get_running_loop()
-    if hasattr(os, "pidfd_open"):
-        try:
-            descriptor = os.pidfd_open(pid)
-        except OSError:
-            pass
-        else:
-            loop.add_reader(descriptor, _close_and_call, loop, descriptor, ended)
-            return
-    loop.call_later(POLL_S, _poll, loop, pid, ended)
 
-
-def _close_and_call(loop: asyncio.AbstractEventLoop, descriptor: int, ended: Callable[[], None]) -> None:
-    loop.remove_reader(descriptor)
-    os.close(descriptor)
-    ended()
-
-
-def _poll(loop: asyncio.AbstractEventLoop, pid: int, ended: Callable[[], None]) -> None:
-    if _is_alive(pid):
-        loop.call_later(POLL_S, _poll, loop, pid, ended)
-    else:
+    def gone() -> None:
+        log.warning("The client's process %d is gone", pid)
         ended()
+
+    def poll() -> None:
+        if _is_alive(pid):
+            loop.call_later(POLL_S, poll)
+        else:
+            gone()
+
+    def descriptor_is_ready(descriptor: int) -> None:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+        gone()
+
+    try:
+        descriptor = os.pidfd_open(pid)
+    except (AttributeError, OSError):  # only Linux has it
+        loop.call_later(POLL_S, poll)
+    else:
+        loop.add_reader(descriptor, descriptor_is_ready, descriptor)
 
 
 def _is_alive(pid: int) -> bool:

@@ -1,11 +1,13 @@
-"""The server's end of the conversation with a client: pygls' pair of server and protocol, on plain JSON.
+"""The server's end of the conversation with a client: pygls' pair of JSON-RPC server and protocol, on plain JSON.
 
     server = GoalmapServer("goalmap", "0.1.0")
     server.hooks = Session(server)
     server.request("textDocument/hover", {"hoverProvider": True})(partial(hover, session))
     sys.exit(server.serve(stdio.open_stdio))
 
-pygls has the tables of handlers and the errors of JSON-RPC. Three things differ from it throughout:
+pygls has the tables of handlers and the errors of JSON-RPC. Its language server on top of that is not used: it has
+typed messages and documents of its own, and pops every fault up in front of the user
+(https://github.com/openlawlibrary/pygls/issues/277). Three things differ throughout:
 
 * Messages stay what `json` makes of them. Handlers take plain params and return plain values (or bytes that are JSON
   already), so nothing renames `class` or `_x`, drops an unknown key, or converts thousands of diagnostics twice.
@@ -106,7 +108,7 @@ class Hooks:
 
 
 class GoalmapServer(JsonRPCServer):
-    """What features are registered on and talk to the client with."""
+    """What features are registered on and talk to the client with; `serve` runs it, and not pygls' `start_io`."""
 
     protocol: GoalmapProtocol
 
@@ -129,7 +131,7 @@ class GoalmapServer(JsonRPCServer):
     ) -> Callable[[H], H]:
         """Register a handler of `method`, and what it adds to the server's capabilities.
 
-        It gets params of the method's shape only: that of `shapes.SHAPES`, or `shape` for a method that is not there.
+        It gets params of the method's shape only: that of `param_shapes`, or `shape` for a method that is not there.
         Raise JsonRpcException in it to answer with its code and message.
         """
         if capability is not None:
