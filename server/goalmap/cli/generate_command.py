@@ -285,7 +285,7 @@ class _Run:
             map_path = shown_path(self.opened.map_path)
             print(f"would change  {map_path}: {visible(place)}: {visible(request.file)} → {visible(file)}")
         print(f"would ask     {_model_name(model)}")
-        print(f"would send    {estimate_tokens(''.join(message['content'] for message in sent))} tokens:")
+        print(f"would send    ≈ {sum(estimate_tokens(message['content']).number for message in sent)} tokens:")
         for message in sent:
             print(f"\n--- {message['role']}")
             print_text(message["content"])

@@ -8,12 +8,11 @@ pose as Goalmap's instructions.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from goalmap.core.text import CONTROLS, DIRECTION_OVERRIDES, LINE_BREAKS, SURROGATES
-from goalmap.core.tokens import estimate_tokens
+from goalmap.core.tokens import estimate_tokens, first_tokens
 from goalmap.generation.failures import one_line
 
 if TYPE_CHECKING:
@@ -24,13 +23,12 @@ DEFAULT_BUDGET_TOKENS = 6000
 
 # An excerpt shorter than this shows neither tone nor content, and is left out.
 _MIN_EXCERPT_TOKENS = 20
-_MAX_CHARS_PER_TOKEN = 5
 _MAX_GOAL_DESCRIPTION_CHARS = 1000
 _MAX_NAME_CHARS = 200
 _CUT = "\n[… cut here to save space]"
 
 _LINE_BREAK = re.compile(f"[\n{LINE_BREAKS}]")
-# With direction overrides a description could hide what it says.
+# With direction overrides a description could say something else than it shows.
 _CONTROL = re.compile(f"[\t{CONTROLS}{SURROGATES}{DIRECTION_OVERRIDES}]")
 
 _ROLES = {
@@ -118,14 +116,15 @@ def messages(brief: Brief, *, budget_tokens: int = DEFAULT_BUDGET_TOKENS) -> lis
         ]
 
     wrapping = [_quote(mark, source, _CUT) + "\n\n" for source, _ in neighbours]
-    spent = sum(_tokens(message["content"]) for message in build([]))
-    room = budget_tokens - spent - sum(_tokens(text) + 1 for text in wrapping)
-    allotted = share([_tokens(text.strip()) for _, text in neighbours], room)
+    spent = sum(estimate_tokens(message["content"]).number for message in build([]))
+    # Estimates are rounded: half a token for each of the messages before and after, each wrapping and each excerpt.
+    room = budget_tokens - spent - 2 - sum(estimate_tokens(text).number + 1 for text in wrapping)
+    allotted = share([estimate_tokens(text.strip()).number for _, text in neighbours], room)
     return build(
         [
             (source, excerpt(text.strip(), tokens))
             for (source, text), tokens in zip(neighbours, allotted, strict=True)
-            if text.strip() and tokens >= min(_MIN_EXCERPT_TOKENS, _tokens(text.strip()))
+            if text.strip() and tokens >= min(_MIN_EXCERPT_TOKENS, estimate_tokens(text.strip()).number)
         ]
     )
 
@@ -142,17 +141,12 @@ def share(wanted: Sequence[int], room: int) -> list[int]:
 
 def excerpt(text: str, tokens: int) -> str:
     """Return `text`, or as many of its first words as fit into `tokens`, with a note that it was cut."""
-    if _tokens(text) <= tokens:
+    if estimate_tokens(text).number <= tokens:
         return text
-    head = text[: _MAX_CHARS_PER_TOKEN * (tokens + 1)]  # so as not to measure a megabyte for a page
-    head = head[: bisect_right(range(len(head)), tokens, key=lambda end: _tokens(head[:end])) - 1]
+    head = first_tokens(text, tokens)
     # Half a word at the end is copied by small models; a script without spaces is cut where it is.
     whole_words = head[: max(head.rfind(" "), head.rfind("\n"))] if " " in head or "\n" in head else head
     return whole_words.rstrip() + _CUT
-
-
-def _tokens(text: str) -> int:
-    return estimate_tokens(text).number
 
 
 def unused_mark(data: Sequence[str], *, digits: int = 8) -> str:
