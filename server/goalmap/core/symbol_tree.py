@@ -179,20 +179,20 @@ def enclosing(goal_map: GoalMap, nodes: list[Node], here: Place) -> list[tuple[P
     Each reaches from the first place to the second, and no two are the same. `nodes` are the `tree` of the map.
     """
     last = len(goal_map.lines) - 1
-    found = [(Place(0, 0), Place(last, _width(goal_map, last)))]
+    around = [(Place(0, 0), Place(last, _width(goal_map, last)))]
     slot = None
     while (node := next((one for one in nodes if one.start <= here <= one.end), None)) is not None:
-        found.append((node.start, node.end))
+        around.append((node.start, node.end))
         slot, nodes = node, node.children
     if slot is not None and slot.kind == "slot":
-        found += [(start, slot.end) for start in _list_starts(goal_map, slot) if start <= here <= slot.end]
+        around += [(start, slot.end) for start in _list_starts(goal_map, slot) if start <= here <= slot.end]
     for first, after in _strings(goal_map, here.line):
         if first <= here.column <= after:
             quotes_end = min(after + 1, _width(goal_map, here.line))
-            found.append((Place(here.line, max(first - 1, 0)), Place(here.line, quotes_end)))
-            found.append((Place(here.line, first), Place(here.line, after)))
-    nested = found[:1]
-    for start, end in found[1:]:
+            around.append((Place(here.line, max(first - 1, 0)), Place(here.line, quotes_end)))
+            around.append((Place(here.line, first), Place(here.line, after)))
+    nested = around[:1]
+    for start, end in around[1:]:
         # A half-typed string may reach beyond what it stands in: that is not one around the other.
         if nested[-1][0] <= start and end <= nested[-1][1] and (start, end) != nested[-1]:
             nested.append((start, end))

@@ -82,7 +82,7 @@ def _list(
     map_uri = json_string(cursor.library.map_uri)
     go_on = f',"command":{to_json(_GO_ON)}' if SUGGEST in session.client.commands else ""
     items = []
-    for text, kind, rank, path, _, note in candidates.found:
+    for text, kind, rank, path, _, note in candidates.items:
         more = f',"detail":{json_string(visible(note))}' if note else ""
         if path:
             more += f',"data":{{"uri":{map_uri},"path":{json_string(path)}}}'
@@ -107,7 +107,7 @@ def _keys(session: Session, cursor: Cursor, place: KeyPlace, candidates: Candida
         span = Span(span.line, span.start, span.end + 1)  # the key's closing quote, so that a value can follow it
     range_ = positions.range(span)
     items: list[CompletionItem] = []
-    for candidate in candidates.found:
+    for candidate in candidates.items:
         text = place.written(candidate.text)
         new = text
         if bring_value:
