@@ -14,10 +14,10 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from goalmap.core.assembly import variable_names
 from goalmap.core.edits import inner_json
-from goalmap.core.goal_map import DESCRIPTION, TITLE, Goal, GoalMap, GoalPath, is_slot, path_of
+from goalmap.core.goal_map import Goal, GoalMap, GoalPath, path_of
 from goalmap.core.json_lines import DOCUMENT, Container, Key, Open, Pair, awaited, needs_comma
 from goalmap.core.library import Library
-from goalmap.core.naming import COMPONENTS, TEMPLATE_SLOT, component_type, folder_of
+from goalmap.core.naming import COMPONENTS, DESCRIPTION, TEMPLATE_SLOT, TITLE, component_type, folder_of, is_slot
 from goalmap.core.text import Span, without_end
 
 # A list that nobody reads to its end: beyond it, typing narrows it down.

@@ -30,24 +30,8 @@ from goalmap.core.text import Span, split_lines
 
 _STRETCH: Final = 512
 
-# What belongs to a map is found here, although where its goals stand is worked out in a module of its own.
-__all__ = [
-    "DESCRIPTION",
-    "TITLE",
-    "Change",
-    "Goal",
-    "GoalIndex",
-    "GoalMap",
-    "GoalPath",
-    "GoalRange",
-    "Reference",
-    "Slot",
-    "is_slot",
-    "parse",
-    "parse_lines",
-    "path_of",
-    "place_in",
-]
+# A map's users need not know that where its goals stand is worked out in a module of its own.
+__all__ = ["Change", "Goal", "GoalMap", "GoalPath", "Reference", "Slot", "parse", "parse_lines", "path_of", "place_in"]
 
 
 class Reference(NamedTuple):

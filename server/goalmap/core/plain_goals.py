@@ -93,6 +93,7 @@ class ScannedLines:
         return content if isinstance(content, tuple) else self._expand_plain_line(line, content)
 
     def _expand_plain_line(self, line: int, content: PlainGoal | None) -> Items:
+        """Expand a line that the scan of the map skipped."""
         state = self._states[line]
         container = state if isinstance(state, PlainGoal) else state[0]
         text = self.lines[line]

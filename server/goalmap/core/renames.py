@@ -10,10 +10,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from goalmap.core.edits import Edit, reference_edit, rename_key
-from goalmap.core.goal_map import DESCRIPTION, Goal, GoalMap, GoalPath, Reference, is_slot, path_of
+from goalmap.core.goal_map import Goal, GoalMap, GoalPath, Reference, path_of
 from goalmap.core.json_lines import Container, Key, Pair
 from goalmap.core.library import Library
-from goalmap.core.naming import TEMPLATE_SLOT, same_for_some_systems, unsafe_reason, unsafe_slot_reason
+from goalmap.core.naming import (
+    DESCRIPTION,
+    TEMPLATE_SLOT,
+    is_slot,
+    same_for_some_systems,
+    unsafe_reason,
+    unsafe_slot_reason,
+)
 from goalmap.core.text import Span, visible
 
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from goalmap.core.edits import Place
-from goalmap.core.goal_map import GoalMap, GoalPath, GoalRange, is_slot, place_in
+from goalmap.core.goal_index import GoalPath, GoalRange
+from goalmap.core.goal_map import GoalMap, place_in
 from goalmap.core.json_lines import Close, Container, Item, Key, Open, Pair, String
+from goalmap.core.naming import is_slot
 from goalmap.core.text import Span, without_end
 
 # Deeper than anybody nests, and far from where encoders of nested values give up.
