@@ -280,9 +280,10 @@ def slots_of(in_use: Iterable[str], library: Library) -> set[str]:
 
 
 # -- templates -------------------------------------------------------------------------------------------------------
-_BLOCK_START = re.compile(r"\{\{|\{%")
-_BLOCK_END = re.compile(r"\}\}|%\}")
-_NAME_TAIL = re.compile(r"[A-Za-z_]\w*\Z|\Z")
+# Compiled by `re` at their first use: most libraries have no template.
+_BLOCK_START: Final = r"\{\{|\{%"
+_BLOCK_END: Final = r"\}\}|%\}"
+_NAME_TAIL: Final = r"[A-Za-z_]\w*\Z|\Z"
 
 
 def variables(line: str, column: int, users: Sequence[Goal], in_use: Iterable[str]) -> tuple[Span, Candidates] | None:
@@ -291,10 +292,10 @@ def variables(line: str, column: int, users: Sequence[Goal], in_use: Iterable[st
     `users` are the goals that use the template; without any, every slot `in_use` is offered.
     """
     before = line[:column]
-    starts = [match.end() for match in _BLOCK_START.finditer(before)]
-    if not starts or _BLOCK_END.search(before, starts[-1]):
+    starts = [match.end() for match in re.finditer(_BLOCK_START, before)]
+    if not starts or re.search(_BLOCK_END, before[starts[-1] :]):
         return None
-    word = _NAME_TAIL.search(before)
+    word = re.search(_NAME_TAIL, before)
     start = word.start() if word else column
     if start < starts[-1] or before[start - 1 : start].isalnum():
         return None
