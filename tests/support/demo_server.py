@@ -24,6 +24,10 @@ class Documents(Hooks):
         self.texts: dict[str, str] = {}
         self.dirty: set[str] = set()
         self.heard: list[list[Any]] = []
+        self.client_renames = False
+
+    def on_initialize(self, params: Any) -> None:
+        self.client_renames = "textDocument" in params["capabilities"]
 
     def on_initialized(self) -> None:
         self.heard.append(["initialized"])
@@ -77,7 +81,7 @@ def build() -> GoalmapServer:  # noqa: PLR0915  a list of features, one after th
     documents = Documents(server)
     server.hooks = documents
     server.advertise({"experimental": {"demo": True}, "workspace": {"textDocumentContent": {"schemes": ["demo"]}}})
-    server.advertise(lambda client: {"renameProvider": {"prepareProvider": True}} if client.get("textDocument") else {})
+    server.advertise(lambda: {"renameProvider": {"prepareProvider": True}} if documents.client_renames else {})
 
     @server.request("textDocument/hover", {"hoverProvider": True})
     def hover(params: Params) -> Params | None:

@@ -27,7 +27,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from cattrs import Converter
 from pygls.exceptions import (
@@ -58,8 +58,8 @@ Handler = Callable[[Params], Any]
 What runs before the awaitable is returned sees the documents as they were when the request was sent; what is awaited
 may see later ones. The awaitable is cancelled when the client cancels the request.
 """
-Capability = Params | Callable[[Params], Params]
-"""A fragment of ServerCapabilities, or a function from the client's capabilities to one."""
+Capability = Params | Callable[[], Params]
+"""A fragment of ServerCapabilities, or a function that returns one once `Hooks.on_initialize` has returned."""
 H = TypeVar("H", bound=Callable[[Any], Any])
 
 POSITION_ENCODINGS = ("utf-8", "utf-16", "utf-32")
@@ -119,7 +119,6 @@ class GoalmapServer(JsonRPCServer):
         self.name = name
         self.version = version
         self.hooks = Hooks()
-        self.initialize_params: Params = {}
         self.position_encoding = "utf-16"  # one of POSITION_ENCODINGS
         self.progress_cancellers: dict[MessageId, Callable[[], Any]] = {}
         self._capabilities: list[Capability] = []
@@ -181,24 +180,10 @@ class GoalmapServer(JsonRPCServer):
         if self.protocol.fm.commands:
             merged["executeCommandProvider"] = {"commands": list(self.protocol.fm.commands)}
         for capability in self._capabilities:
-            shapes.merge(merged, capability if isinstance(capability, dict) else capability(self.client))
+            shapes.merge(merged, capability if isinstance(capability, dict) else capability())
         return merged
 
     # -- the client ---------------------------------------------------------------------------------------------------
-    @property
-    def client(self) -> Params:
-        """The client's capabilities as plain JSON; empty before `initialize`."""
-        return self.initialize_params.get("capabilities") or {}
-
-    def client_capability(self, path: str) -> Any:
-        """Return the client's capability at the dotted `path`, such as "textDocument.diagnostic"; None if absent."""
-        return shapes.lookup(self.client, path)
-
-    def client_list(self, path: str) -> list[Any]:
-        """Return the list at the dotted `path` of the client's capabilities; an empty one where there is none."""
-        value = self.client_capability(path)
-        return value if isinstance(value, list) else []
-
     async def ask(self, method: str, params: Any = None, *, timeout_s: float | None = None) -> Any:
         """Send a request and return the client's plain result.
 
@@ -304,7 +289,6 @@ class GoalmapProtocol(JsonRPCProtocol):
     # -- what every server answers itself -----------------------------------------------------------------------------
     def _initialize(self, params: Params) -> Params:
         server = self._server
-        server.initialize_params = params
         server.position_encoding = choose_position_encoding(params)
         server.hooks.on_initialize(cast("InitializeParams", params))
         self._is_initialized = True
