@@ -202,7 +202,7 @@ class TypedDicts:
     def name(self, kind: Any) -> str:
         """Return how a type is written, and collect what it needs."""
         if (inner := element(kind)) is not None:
-            return f"list[{self.name(inner)}]"
+            return f"Sequence[{self.name(inner)}]"
         if (many := alternatives(kind)) is not None:
             return self._union(kind, many)
         if typing.get_origin(kind) is tuple:
@@ -223,7 +223,7 @@ class TypedDicts:
             return "dict[str, object]"
         if typing.get_origin(kind) is not None and issubclass(typing.get_origin(kind), typing.Mapping):  # type: ignore[arg-type]
             key, value = typing.get_args(kind)
-            return f"dict[{self.name(key)}, {self.name(value)}]"
+            return f"Mapping[{self.name(key)}, {self.name(value)}]"
         return "Any"
 
     def _union(self, kind: Any, many: list[Any]) -> str:
@@ -255,6 +255,7 @@ class TypedDicts:
         """Return the module."""
         used = "".join(line for lines in self.lines.values() for line in lines)
         parts = [HEAD.format(about="The structures of the protocol that we read or send, for mypy and for people.")]
+        parts.append("from collections.abc import Mapping, Sequence\n")
         parts.append("from typing import Any, Literal, NotRequired, TypeAlias, TypedDict\n\n")
         parts += [f"{name}: TypeAlias = {alias}\n" for name, alias in sorted(self.aliases.items()) if name in used]
         for name, lines in sorted(self.lines.items()):

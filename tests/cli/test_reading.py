@@ -106,7 +106,7 @@ def test_show_an_ambiguous_goal(goalmap: Any, write: Any) -> None:
     write({"goal_map.json": {"A": {"X": {"p": "a.txt"}}, "B": {"X": {"p": "a.txt"}}}, "components/ps/a.txt": "A"})
     done = goalmap("show", "X")
     assert done.code == 1
-    assert "X can mean 2 goals" in done.err
+    assert "X is ambiguous: 2 goals match" in done.err
     assert "A/X, B/X" in done.err
     assert goalmap("show", "B/X").code == 0
 

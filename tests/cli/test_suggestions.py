@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from goalmap.cli.console import command, with_root
+from goalmap.cli.library_report import print_reports
+from goalmap.files.report import Report
 from support.commands import endpoint, state, write_files
 from support.openai_endpoint import Reply
 
@@ -138,3 +140,9 @@ def test_messages_of_the_library_name_the_root_too() -> None:
 def test_on_windows_commands_are_quoted_for_its_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "name", "nt")
     assert command("show", 'A "B"', root="my lib") == 'goalmap show "A \\"B\\"" --root "my lib"'
+
+
+def test_what_is_reported_of_a_library_names_the_root_too(capsys: pytest.CaptureFixture[str]) -> None:
+    print_reports(ROOT)(Report(warnings=["The record waits: run `goalmap recover`"]))
+    line = suggested(capsys.readouterr().err, "goalmap recover")
+    assert shlex.split(line)[:4] == ["goalmap", "recover", "--root", ROOT]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from goalmap.files.os_layer import Folder
+from goalmap.files.os_layer import LibraryDir
 from goalmap.files.request import GenerateRequest
 from goalmap.files.store import RECEIPTS
 from goalmap.files.transaction import AlreadyDone, Generation
@@ -25,17 +25,17 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.offset_ns = 0
-        real_ns, real_lstat, real_replace = time.time_ns, Folder.lstat, Folder.replace
+        real_ns, real_lstat, real_replace = time.time_ns, LibraryDir.lstat, LibraryDir.replace
         kept_ns: dict[str, int] = {}
 
         def now_ns() -> int:
             return real_ns() + self.offset_ns
 
-        def replace(folder: Folder, name: str, target: Folder, new_name: str) -> None:
+        def replace(folder: LibraryDir, name: str, target: LibraryDir, new_name: str) -> None:
             real_replace(folder, name, target, new_name)
             kept_ns[new_name] = now_ns()
 
-        def lstat(folder: Folder, name: str) -> os.stat_result | None:
+        def lstat(folder: LibraryDir, name: str) -> os.stat_result | None:
             status = real_lstat(folder, name)
             if status is None or os.path.basename(folder.path) != RECEIPTS or name not in kept_ns:
                 return status
@@ -43,8 +43,8 @@ class Clock:
 
         monkeypatch.setattr(time, "time_ns", now_ns)
         monkeypatch.setattr(time, "time", lambda: now_ns() / 10**9)
-        monkeypatch.setattr(Folder, "replace", replace)
-        monkeypatch.setattr(Folder, "lstat", lstat)
+        monkeypatch.setattr(LibraryDir, "replace", replace)
+        monkeypatch.setattr(LibraryDir, "lstat", lstat)
 
     def step(self, hours: float) -> None:
         """Jump."""

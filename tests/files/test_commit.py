@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from goalmap.files.errors import Conflict, Refused
+from goalmap.files.errors import CommitRefused, Conflict
 from goalmap.files.transaction import AlreadyDone
 from support.told import begin, recover
 
@@ -145,7 +145,7 @@ def test_i5_the_same_request_again_is_answered_from_the_receipt(library: Library
 
 def test_i5_a_second_click_is_refused_while_the_first_is_under_way(library: Library) -> None:
     generation = library.begin()
-    with pytest.raises(Refused, match="being generated right now"):
+    with pytest.raises(CommitRefused, match="being generated right now"):
         begin(library.request(description="something else"))
     generation.abandon()
     library.generate()
@@ -154,7 +154,7 @@ def test_i5_a_second_click_is_refused_while_the_first_is_under_way(library: Libr
 def test_i5_a_component_of_two_goals_is_generated_once(tmp_path: Path) -> None:
     library = Library(tmp_path / "l", '{"A": {"protocol": "x.txt"}, "B": {"protocol": "x.txt"}}')
     library.begin(library.request(file="x.txt", goal=("A",), naming="referenced"))
-    with pytest.raises(Refused, match="being generated right now"):
+    with pytest.raises(CommitRefused, match="being generated right now"):
         begin(library.request(file="x.txt", goal=("B",), naming="referenced"))
 
 
@@ -193,7 +193,7 @@ def test_abandoned_text_is_parked_or_dropped_as_asked(library: Library) -> None:
     ],
 )
 def test_refused_before_paying(library: Library, request_args: dict[str, object], message: str) -> None:
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(CommitRefused, match=message):
         begin(library.request(**request_args))  # type: ignore[arg-type]
     assert library.map.read_text() == MAP
     assert library.records() == []
@@ -207,13 +207,13 @@ def test_an_unusable_map_is_refused_before_paying(library: Library, content: byt
     library.map.unlink()
     if content is not None:
         library.map.write_bytes(content)
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(CommitRefused, match=message):
         begin(library.request())
 
 
 def test_a_read_only_map_is_refused_before_paying(library: Library) -> None:
     library.map.chmod(0o444)
-    with pytest.raises(Refused, match="read-only"):
+    with pytest.raises(CommitRefused, match="read-only"):
         begin(library.request())
 
 

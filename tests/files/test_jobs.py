@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from goalmap.files import undo as undoing
-from goalmap.files.errors import Refused
+from goalmap.files.errors import CommitRefused
 from goalmap.files.report import Place
 from goalmap.files.request import GenerateRequest
 from support.told import recover, undo, unheard
@@ -109,7 +109,7 @@ def test_every_goal_that_names_a_missing_component_follows(tmp_path: Path) -> No
     assert library.map.read_text() == SHARED.replace("x.txt", NEW)
     undo(str(library.root))
     assert library.map.read_text() == SHARED
-    with pytest.raises(Refused, match="nothing to undo"):
+    with pytest.raises(CommitRefused, match="nothing to undo"):
         undo(str(library.root))
 
 
@@ -138,6 +138,6 @@ def test_whatever_call_the_commit_dies_at_all_goals_follow_or_none(tmp_path: Pat
 def test_a_second_request_for_one_of_its_goals_is_refused_meanwhile(tmp_path: Path) -> None:
     library = Library(tmp_path / "library", SHARED)
     generation = library.begin(shared(library))
-    with pytest.raises(Refused, match="being generated right now"):
+    with pytest.raises(CommitRefused, match="being generated right now"):
         library.begin(GenerateRequest(str(library.map), ("C",), "protocol", None, "x.txt", "another"))
     generation.abandon()

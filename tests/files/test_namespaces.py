@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from goalmap.files.errors import Refused
+from goalmap.files.errors import CommitRefused
 from goalmap.files.recovery import pending
 from goalmap.files.transaction import AlreadyDone, Generation
 from support.told import begin, recover
@@ -104,7 +104,7 @@ def test_an_owner_in_another_namespace_is_alive_until_it_dies(
     (waiting,) = recover(str(library.root)).pending
     assert waiting.has_owner
     assert pending(str(library.root)) == []
-    with pytest.raises(Refused, match="being generated right now"):
+    with pytest.raises(CommitRefused, match="being generated right now"):
         begin(library.request())
     assert library.components() == {"components/personas/detective.txt": "You look twice.\n"}
     owner.kill()

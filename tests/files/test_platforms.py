@@ -89,7 +89,7 @@ def test_an_older_c_library_has_no_such_call(library: Library, monkeypatch: pyte
 
 
 def test_a_closed_folder_is_not_quietly_a_path(tmp_path: Path) -> None:
-    folder = os_layer.Folder.open(str(tmp_path))
+    folder = os_layer.LibraryDir.open(str(tmp_path))
     folder.close()
     with pytest.raises(ValueError, match="closed"):
         folder.sync()

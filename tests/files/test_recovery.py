@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from goalmap.files import os_layer, store
-from goalmap.files.errors import CommitError, Conflict, NotCommitted, Refused, SavedElsewhere
-from goalmap.files.plain import create_empty
+from goalmap.files.empty_component import create_empty
+from goalmap.files.errors import CommitError, CommitRefused, Conflict, NotCommitted, SavedElsewhere
 from goalmap.files.recovery import pending
 from goalmap.files.request import GenerateRequest
 from goalmap.files.transaction import AlreadyDone
-from support.told import begin, discard, finish, recover, replace_map_text, undo
+from support.told import begin, discard, finish, recover, undo
 
 from .conftest import DEBUG, MAP, Library
 from .faults.tap import Killed, Tap
@@ -91,7 +91,7 @@ def test_discarding_parks_the_text_and_removes_the_component(library: Library) -
     discard(str(library.root), generation.tx)
     assert list(library.parked().values()) == ["Drill down.\n"]
     assert not any("autogen" in path for path in library.components())
-    with pytest.raises(Refused):
+    with pytest.raises(CommitRefused):
         finish(str(library.root), generation.tx)
 
 
@@ -125,14 +125,14 @@ def test_records_that_are_not_ours_are_left_alone(library: Library) -> None:
 def test_a_planted_record_cannot_lead_recovery_out_of_the_library(library: Library, header: dict[str, object]) -> None:
     """A repository may bring a journal of its own making."""
     from goalmap.files.journal import Header, Record, asdict, new_tx
-    from goalmap.files.os_layer import Folder
+    from goalmap.files.os_layer import LibraryDir
 
     generation = library.finished()
     generation.close()
     path = next((library.root / ".goalmap" / "journal").iterdir())
     values = asdict(generation._record.header) | header  # noqa: SLF001 - forging takes the original
     path.unlink()
-    with Folder.open(str(path.parent)) as folder:
+    with LibraryDir.open(str(path.parent)) as folder:
         tx = new_tx()
         forged = Header(**{**values, "tx": values["tx"] if "tx" in header else tx})  # type: ignore[arg-type]
         record = Record.create(folder, Header(**{**values, "tx": tx}))  # type: ignore[arg-type]
@@ -219,7 +219,7 @@ def test_undo_restores_both_files(library: Library) -> None:
     result = undo(str(library.root))
     assert (result.file, result.restored_file) == ("autogen_protocol_for_debug.txt", "drill.txt")
     assert library.files() == before
-    with pytest.raises(Refused, match="nothing to undo"):
+    with pytest.raises(CommitRefused, match="nothing to undo"):
         undo(str(library.root))
 
 
@@ -257,28 +257,19 @@ def test_undo_is_refused_when_something_changed(library: Library, change: str) -
         text = library.map.read_text().replace('"REVIEW": {', f'"REVIEW": {{"protocol": "{committed.file}", ')
         library.map.write_text(text)
     before = library.files()
-    with pytest.raises(Refused, match="Nothing was undone"):
+    with pytest.raises(CommitRefused, match="Nothing was undone"):
         undo(str(library.root))
     assert library.files() == before
 
 
-# -- the plain helpers
+# -- an empty component
 def test_create_empty_never_touches_what_is_there(library: Library) -> None:
     path = create_empty(str(library.root), "components/protocols/deep/new.txt")
     assert Path(path).read_bytes() == b""
     for bad in ("components/personas/detective.txt", "components/../x.txt", "x.txt", "components/p/con.txt"):
-        with pytest.raises(Refused):
+        with pytest.raises(CommitRefused):
             create_empty(str(library.root), bad)
     assert (library.root / "components/personas/detective.txt").read_text() == "You look twice.\n"
-
-
-def test_replace_map_text_wants_the_map_as_it_was_read(library: Library) -> None:
-    replace_map_text(str(library.map), MAP.encode(), NEW.encode())
-    assert library.map.read_text() == NEW
-    with pytest.raises(Refused, match="changed on disk"):
-        replace_map_text(str(library.map), MAP.encode(), b"{}")
-    assert library.map.read_text() == NEW
-    assert library.records() == []
 
 
 # -- promises about cost and form
@@ -300,7 +291,7 @@ def test_a_commit_makes_at_most_eight_fsyncs(library: Library, monkeypatch: pyte
 
 def test_every_error_carries_an_exit_code_and_a_next_step() -> None:
     codes = {kind.__name__: kind.exit_code for kind in CommitError.__subclasses__()}
-    assert codes == {"Refused": 1, "SavedElsewhere": 74, "NotCommitted": 75, "Conflict": 76}
+    assert codes == {"CommitRefused": 1, "SavedElsewhere": 74, "NotCommitted": 75, "Conflict": 76}
 
 
 def test_only_the_os_layer_calls_the_disk() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from goalmap.files import commit, os_layer, safe_open
-from goalmap.files.errors import CommitError, Conflict, NotCommitted, Refused
+from goalmap.files.errors import CommitError, CommitRefused, Conflict, NotCommitted
 from goalmap.files.request import GenerateRequest
 from support.told import begin, recover, undo
 
@@ -36,7 +36,7 @@ def _library(tmp_path: Path, goal: str, slot: str, file: str) -> Library:
 @pytest.mark.parametrize("slot", ["../x", "/x", "a/b", "..", "con", "x\x00y", "a\u202eb", "x" * 300, "c:"])
 def test_a_slot_whose_name_is_no_folder_is_refused(tmp_path: Path, outside: Path, slot: str) -> None:
     library = _library(tmp_path, "G", slot, "x.txt")
-    with pytest.raises(Refused):
+    with pytest.raises(CommitRefused):
         begin(library.request(slot, "x.txt", goal=("G",)))
     assert list(outside.iterdir()) == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["library", "outside"]
@@ -48,7 +48,7 @@ def test_a_slot_whose_name_is_no_folder_is_refused(tmp_path: Path, outside: Path
 @pytest.mark.parametrize("slot", ["protocol", "template"])
 def test_an_unsafe_reference_is_not_generated_under_its_own_name(tmp_path: Path, slot: str, file: str) -> None:
     library = _library(tmp_path, "G", slot, file)
-    with pytest.raises(Refused):
+    with pytest.raises(CommitRefused):
         begin(library.request(slot, file, goal=("G",), naming="referenced"))
     library.generate(library.request(slot, file, goal=("G",)))
     assert library.reference(slot, goal=("G",)) == f"autogen_{slot}_for_g.txt"
@@ -77,7 +77,7 @@ def test_a_link_out_of_the_library_is_refused(library: Library, outside: Path, l
         path.rename(library.root / "away")
     path.parent.mkdir(exist_ok=True)
     path.symlink_to(outside / "victim" if link.endswith("lock") else outside)
-    with pytest.raises(Refused):
+    with pytest.raises(CommitRefused):
         begin(library.request())
     assert list(outside.iterdir()) == []
 
@@ -87,7 +87,7 @@ def test_a_map_that_links_out_of_the_library_is_refused(library: Library, outsid
     library.map.rename(outside / "map.json")
     library.map.symlink_to(outside / "map.json")
     before = (outside / "map.json").read_bytes()
-    with pytest.raises(Refused, match="leaves the library"):
+    with pytest.raises(CommitRefused, match="leaves the library"):
         begin(library.request())
     assert (outside / "map.json").read_bytes() == before
     assert os.listdir(outside) == ["map.json"]
@@ -130,7 +130,7 @@ def test_a_map_that_is_no_file_is_refused_at_once(library: Library, make: Callab
     library.map.unlink()
     make(library.map)
     start_s = time.monotonic()
-    with pytest.raises(Refused, match="regular file"):
+    with pytest.raises(CommitRefused, match="regular file"):
         begin(library.request())
     assert time.monotonic() - start_s < 1
 
@@ -146,7 +146,7 @@ def test_a_huge_map_is_refused_within_a_second(library: Library) -> None:
     with library.map.open("wb") as file:
         file.truncate(200 << 20)
     start_s = time.process_time()  # a busy machine is no fault
-    with pytest.raises(Refused, match="larger than"):
+    with pytest.raises(CommitRefused, match="larger than"):
         begin(library.request())
     assert time.process_time() - start_s < 1
 
@@ -162,7 +162,7 @@ def test_an_own_name_that_differs_only_in_unicode_form_is_refused(tmp_path: Path
     library = _library(tmp_path, "G", "protocol", "caf\u00e9.txt")
     (library.root / "components/protocols").mkdir()
     (library.root / "components/protocols" / "cafe\u0301.txt").write_text("mine")
-    with pytest.raises(Refused, match="differs"):
+    with pytest.raises(CommitRefused, match="differs"):
         begin(library.request("protocol", "caf\u00e9.txt", goal=("G",), naming="referenced"))
 
 
@@ -176,7 +176,7 @@ def test_a_folder_swapped_between_check_and_use_leads_nowhere(
     generation = library.finished()
     real = safe_open.inside
 
-    def inside(root: os_layer.Folder, path: str) -> str:
+    def inside(root: os_layer.LibraryDir, path: str) -> str:
         checked = real(root, path)
         if "protocols" in path and not (library.root / swapped).is_symlink():
             (library.root / swapped).rename(library.root / "away")
@@ -197,7 +197,7 @@ def test_a_folder_swapped_after_it_was_opened_is_still_the_one_checked(
     generation = library.finished()
     real = commit.write_whole
 
-    def write_whole(folder: os_layer.Folder, name: str, data: bytes, **options: object) -> None:
+    def write_whole(folder: os_layer.LibraryDir, name: str, data: bytes, **options: object) -> None:
         if "protocols" in folder.path:
             (library.root / "components/protocols").rename(library.root / "components/moved")
             (library.root / "components/protocols").symlink_to(outside)
@@ -254,5 +254,5 @@ def test_locks_do_not_outlive_a_child_of_the_server(library: Library) -> None:
 def test_requests_for_another_file_than_the_map_are_refused(library: Library) -> None:
     other = library.root / "other.json"
     other.write_bytes(library.map.read_bytes())
-    with pytest.raises(Refused, match=r"goal_map\.json"):
+    with pytest.raises(CommitRefused, match=r"goal_map\.json"):
         begin(GenerateRequest(str(other), ("Technical", "DEBUG"), "protocol", None, "drill.txt", "x"))

@@ -16,10 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from goalmap.core.edits import reference_value, set_reference
-from goalmap.files.errors import Conflict, Refused
+from goalmap.files.errors import CommitRefused, Conflict
 from goalmap.files.request import GenerateRequest
 from goalmap.files.transaction import AlreadyDone, Generation
+from support.map_edits import reference_value, set_reference
 from support.told import begin, finish, recover, undo
 
 from .faults.tap import Killed, Tap
@@ -141,7 +141,7 @@ class Library(RuleBasedStateMachine):
         busy += [one for one in self.under_way if naming == "referenced" and self.target(one) == target]
         try:
             generation = until_killed(death, lambda: begin(request))
-        except Refused:
+        except CommitRefused:
             assert busy or target in self.texts, "refused without a reason"
             return
         if isinstance(generation, Killed):
@@ -240,7 +240,7 @@ class Library(RuleBasedStateMachine):
         done = self.undoable[choice % len(self.undoable)]
         try:
             answer = begin(done.request)
-        except Refused:
+        except CommitRefused:
             assert not self.is_untouched(done) or any(one.place == done.place for one in self.under_way)
             return
         if isinstance(answer, AlreadyDone):
@@ -263,7 +263,7 @@ class Library(RuleBasedStateMachine):
         is_shared = done.request.naming == "autogen" and len(users) > 1
         try:
             ended = until_killed(death, lambda: undo(str(self.map.parent), done.tx))
-        except Refused:
+        except CommitRefused:
             assert is_shared or not self.is_untouched(done), "refused without a reason"
             return
         if isinstance(ended, Killed):

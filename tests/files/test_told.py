@@ -15,7 +15,7 @@ import pytest
 
 from goalmap.files import journal, os_layer, recovery, transaction
 from goalmap.files import undo as undoing
-from goalmap.files.errors import NotCommitted, Refused
+from goalmap.files.errors import CommitRefused, NotCommitted
 from goalmap.files.report import Report
 from goalmap.files.store import locked
 from support.told import begin, discard, finish, recover, undo
@@ -39,19 +39,19 @@ def dies(act: Callable[[], object], call: int) -> bool:
 
 def die_amid_the_exchange(library: Library, generation: transaction.Generation) -> None:
     """Commit as a process that dies when its exchange has taken out what somebody saved in that instant."""
-    real = os_layer.Folder.exchange
+    real = os_layer.LibraryDir.exchange
 
-    def exchange(self: os_layer.Folder, name: str, other: str) -> bool:
+    def exchange(self: os_layer.LibraryDir, name: str, other: str) -> bool:
         save(library, "saved in that instant")
         real(self, name, other)
         raise Killed
 
-    os_layer.Folder.exchange = exchange  # type: ignore[method-assign]
+    os_layer.LibraryDir.exchange = exchange  # type: ignore[method-assign]
     try:
         with pytest.raises(Killed):
             generation.commit()
     finally:
-        os_layer.Folder.exchange = real  # type: ignore[method-assign]
+        os_layer.LibraryDir.exchange = real  # type: ignore[method-assign]
 
 
 def displaced(library: Library) -> None:
@@ -100,7 +100,7 @@ def test_an_undo_tells_what_its_recovery_parked(library: Library) -> None:
     library.generate(library.request(**CITE))  # type: ignore[arg-type]
     displaced(library)
     total = Report()
-    with pytest.raises(Refused, match="interrupted run had to be finished first"):
+    with pytest.raises(CommitRefused, match="interrupted run had to be finished first"):
         undoing.undo(str(library.root), tell=total.add)
     assert len(total.warnings) == 1
 
@@ -147,7 +147,7 @@ def test_whatever_call_a_recovery_dies_at_what_it_parked_is_told(
 def test_an_undo_does_not_take_back_what_it_has_itself_just_finished(library: Library) -> None:
     library.finished().close()
     told = Report()
-    with pytest.raises(Refused, match="had to be finished first"):
+    with pytest.raises(CommitRefused, match="had to be finished first"):
         undoing.undo(str(library.root), tell=told.add)
     assert [done.slot for done in told.finished] == ["protocol"]
     assert library.reference() == "autogen_protocol_for_debug.txt"
@@ -170,7 +170,7 @@ def test_the_receipt_of_the_newest_commit_is_never_forgotten(library: Library, m
     monkeypatch.setattr(journal.time, "time_ns", lambda: real() - 3600 * 10**9)
     newest = library.generate(library.request(**CITE))  # type: ignore[arg-type]
     assert undo(str(library.root)).file == newest.file
-    with pytest.raises(Refused, match="nothing to undo"):
+    with pytest.raises(CommitRefused, match="nothing to undo"):
         undo(str(library.root))
 
 
@@ -190,7 +190,7 @@ def test_an_older_buffer_is_refused_another_text_for_what_the_disk_has(library: 
     library.generate()
     other = library.request(description="something else")
     other = type(other)(**{**other.__dict__, "map_text": MAP.replace("Find the cause.", "Mine.")})
-    with pytest.raises(Refused, match="Load the map again"):
+    with pytest.raises(CommitRefused, match="Load the map again"):
         begin(other)
 
 
@@ -217,7 +217,7 @@ def test_an_owner_that_dies_with_the_map_half_exchanged_is_waited_for(library: L
     looks: list[str] = []
     load = journal.Record.load
 
-    def release_after_a_look(folder: os_layer.Folder, name: str) -> journal.Record | None:
+    def release_after_a_look(folder: os_layer.LibraryDir, name: str) -> journal.Record | None:
         found = load(folder, name)
         looks.append(name)
         if len(looks) == 1:
@@ -257,7 +257,7 @@ def test_an_interrupted_undo_is_not_discarded(library: Library) -> None:
     while [waiting.kind for waiting in recovery.pending(str(library.root))] != ["undo"]:
         dies(partial(undoing.undo, str(library.root), tell=print), next(calls))
     (name,) = library.records()
-    with pytest.raises(Refused, match="goalmap recover"):
+    with pytest.raises(CommitRefused, match="goalmap recover"):
         discard(str(library.root), name.removesuffix(".gmj"))
     assert library.records() == [name]
     recover(str(library.root))
@@ -312,7 +312,7 @@ def test_a_record_without_a_beginning_keeps_the_text_that_it_holds(library: Libr
     path = library.root / ".goalmap/journal" / library.records()[0]
     data = path.read_bytes()
     path.write_bytes(data.replace(b"\nH ", b"\nX ", 1))
-    with pytest.raises(Refused, match="damaged"):
+    with pytest.raises(CommitRefused, match="damaged"):
         discard(str(library.root), generation.tx)
     assert b"Drill down." in path.read_bytes()
 

@@ -22,9 +22,9 @@ from goalmap.generation.failures import ModelError
 from goalmap.generation.local import LocalModel
 from goalmap.generation.model import ModelSettings, stream_completion
 from goalmap.generation.prompt import Brief
-from goalmap.generation.reply import Accepted, LoopWatch, Refused, accept
+from goalmap.generation.reply import Accepted, LoopWatch, Rejected, accept
 from goalmap.generation.weights import find_weights
-from goalmap.generation.write import TINY_MODEL_NOTE, write_component
+from goalmap.generation.write_component import TINY_MODEL_NOTE, write_component
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -82,7 +82,7 @@ async def test_a_wrapped_component_comes_out_bare(model: LocalModel, reply: str)
 async def test_a_refusal_is_refused(model: LocalModel) -> None:
     said, finish_reason = await say(await model.start(), "I'm sorry, but I can't help with that.")
     verdict = accept(said, finish_reason=finish_reason)
-    assert isinstance(verdict, Refused)
+    assert isinstance(verdict, Rejected)
     assert verdict.code == "declined"
 
 

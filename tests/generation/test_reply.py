@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goalmap.generation.reply import MAX_CHARS, Accepted, Refused, accept, clean
+from goalmap.generation.reply import MAX_CHARS, Accepted, Rejected, accept, clean
 
 COMPONENT = """# Root cause drilldown
 
@@ -37,9 +37,9 @@ def accepted(raw: str, finish_reason: str | None = "stop", examples: tuple[str, 
     return verdict
 
 
-def refused(raw: str, finish_reason: str | None = "stop", examples: tuple[str, ...] = ()) -> Refused:
+def refused(raw: str, finish_reason: str | None = "stop", examples: tuple[str, ...] = ()) -> Rejected:
     verdict = accept(raw, finish_reason=finish_reason, examples=examples)
-    assert isinstance(verdict, Refused), verdict
+    assert isinstance(verdict, Rejected), verdict
     assert verdict.reason
     assert verdict.next_step
     return verdict

@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from goalmap.generation import local_server
-from goalmap.generation.local import RUNTIME, RUNTIME_BEFORE, RUNTIME_FROM, LocalModel
+from goalmap.generation.local import RUNTIME_BEFORE, RUNTIME_FROM, LocalModel
+from goalmap.generation.weights import RUNTIME
 from support.stand_ins import install_stand_in
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from goalmap.lsp.features.code_actions import DISCARD
+from goalmap.lsp.command_names import DISCARD
 from support.editors import PLAIN, VSCODE, Behaviour, RawEditor
 from support.openai_endpoint import Endpoint, Reply
 from support.scene import DESCRIPTION, GENERATED, MAP, MISSING, TEXT, Scene, committed, environment, make_scene
@@ -196,11 +196,9 @@ async def test_a_text_whose_review_was_interrupted_is_offered_and_not_paid_for_a
     scene: Scene, endpoint: Endpoint, start: Start
 ) -> None:
     def review(editor: RawEditor) -> None:
-        editor.client.notify(
-            "workspace/didChangeConfiguration", {"settings": {"goalmap": {"generation": {"review": True}}}}
-        )
+        editor.configure(generation={"review": True})
 
-    first = await start(VSCODE.but(leaves_messages=True))
+    first = await start(VSCODE.but(messages="left"))
     review(first)
     await first.generate()
     await first.client.notification("window/showMessageRequest")

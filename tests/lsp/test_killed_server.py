@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 import pytest
 
 from goalmap.files.journal import Contents, peek
-from goalmap.files.os_layer import Folder
+from goalmap.files.os_layer import LibraryDir
 from support.editors import VSCODE, RawEditor
 from support.lsp_client import LspClient, ServerEndedError
 from support.openai_endpoint import Endpoint, Reply
@@ -119,7 +119,7 @@ class Trial:
         """Return what the one record holds, if there is one."""
         if not self.scene.records():
             return None
-        with Folder.open(str(self.scene.root / ".goalmap" / "journal")) as folder:
+        with LibraryDir.open(str(self.scene.root / ".goalmap" / "journal")) as folder:
             (name,) = folder.names()
             return peek(folder, name)
 
@@ -192,11 +192,8 @@ class Trial:
         """Open the map, and do as the quick fix says."""
         editor.open()
         mark = next(mark for mark in marks if mark["code"] == "generation.interrupted")
-        uri = {"uri": self.scene.uri}
-        params = {"textDocument": uri, "range": mark["range"], "context": {"diagnostics": [mark]}}
-        fixes = await editor.client.request("textDocument/codeAction", params)
-        fix = next(fix for fix in fixes if fix["title"].startswith("Finish"))
-        assert await editor.execute(fix["command"]["command"], *fix["command"]["arguments"])
+        fixes = await editor.actions(mark["range"], mark)
+        assert await editor.choose(next(fix for fix in fixes if fix["title"].startswith("Finish")))
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, cast
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goalmap.lsp.progress import WordCount, WordsReporter
+from goalmap.lsp.generation.progress import WordCount, WordsReporter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from goalmap.lsp.progress import Progress
+    from goalmap.lsp.generation.progress import Progress
 
 
 class Shown:

@@ -53,7 +53,6 @@ def test_what_sets_nothing_leaves_the_defaults(values: Any) -> None:
         ("generation.naming", "mine", "'autogen' or 'referenced', not 'mine'"),
         ("generation.review", "yes", "not 'yes'"),
         ("prompt.maxTokens", -1, "not -1"),
-        ("trace.server", "loud", "not 'loud'"),
         ("diagnostics.map.syntax", "fatal", "'error', 'warning', 'information', 'hint' or 'off', not 'fatal'"),
         ("model.nmae", "x", "did you mean goalmap.model.name?"),
         ("diagnostics.component.mising", "off", "did you mean goalmap.diagnostics.component.missing?"),
@@ -81,7 +80,8 @@ def test_a_password_in_an_address_is_not_repeated() -> None:
 
 
 def test_settings_of_editors_are_none_of_ours() -> None:
-    assert read_settings({"server": {"command": ["goalmap"], "extras": []}}).problems == ()
+    values = {"server": {"command": ["goalmap"], "extras": []}, "trace": {"server": "verbose"}}
+    assert read_settings(values) == (DEFAULTS, ())
 
 
 # -- the model -------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from goalmap.files import os_layer
-from goalmap.files.os_layer import OPEN_OR_CREATE, Folder
+from goalmap.files.os_layer import OPEN_OR_CREATE, LibraryDir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @contextmanager
 def lock_held(root: Path) -> Iterator[None]:
     """Hold the library's lock, as a process does that was stopped amid a commit."""
-    with Folder.open(str(root / ".goalmap")) as state:
+    with LibraryDir.open(str(root / ".goalmap")) as state:
         descriptor = state.open_file("lock", OPEN_OR_CREATE)
         try:
             assert os_layer.try_lock(descriptor)

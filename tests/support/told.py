@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from goalmap.files import plain, recovery, transaction
+from goalmap.files import recovery, transaction
 from goalmap.files import undo as undoing
 from goalmap.files.report import Report
 from goalmap.files.request import GenerateRequest
@@ -43,8 +43,3 @@ def discard(root: str, tx: str) -> Report:
 def undo(root: str, tx: str | None = None, **options: Any) -> undoing.UndoResult:
     """Undo one commit."""
     return undoing.undo(root, txs=[tx] if tx else (), **{"tell": unheard, **options}).undone[0]
-
-
-def replace_map_text(map_path: str, expected: bytes, new: bytes) -> None:
-    """Replace the map's text."""
-    plain.replace_map_text(map_path, expected, new, tell=unheard)

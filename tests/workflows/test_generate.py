@@ -15,7 +15,7 @@ import pytest
 
 from goalmap import workflows
 from goalmap.files.journal import peek
-from goalmap.files.os_layer import Folder
+from goalmap.files.os_layer import LibraryDir
 from goalmap.files.store import locked
 from support.openai_endpoint import Endpoint, Reply
 from support.told import unheard
@@ -258,7 +258,7 @@ async def test_the_text_is_safe_before_anyone_is_asked_and_is_offered_not_paid_f
     async def die(text: str) -> workflows.Verdict:
         assert text == TEXT
         (record,) = bench.state("journal")
-        with Folder.open(str(record.parent)) as folder:
+        with LibraryDir.open(str(record.parent)) as folder:
             contents = peek(folder, record.name)
         assert contents is not None
         assert contents.text == TEXT.encode()

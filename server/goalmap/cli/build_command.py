@@ -6,10 +6,10 @@ import argparse
 import os
 
 from goalmap.cli.console import CliError, shown_path
-from goalmap.cli.exit_codes import FINE
 from goalmap.cli.library import add_goal, add_root, find_goal, open_library
 from goalmap.cli.show_command import require_whole
 from goalmap.core.assembly import build_pair
+from goalmap.core.exit_codes import FINE
 from goalmap.files.errors import explain
 
 _NAMES = ("00_PERSONA.md", "01_PROMPT_TEMPLATE.md")

@@ -6,10 +6,10 @@ import gc
 from typing import TYPE_CHECKING, Final, get_args
 
 from goalmap.cli import reports
-from goalmap.cli.exit_codes import FAILED, FINE
 from goalmap.cli.library import add_path, maps_at, open_map
 from goalmap.cli.reports import Checked
-from goalmap.core.library import near_names
+from goalmap.core.exit_codes import FAILED, FINE
+from goalmap.core.near_names import near_names
 from goalmap.core.problems import SEVERITIES, Severity
 from goalmap.inspection import inspect, library_root
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Final, TextIO
 
-from goalmap.cli.exit_codes import FAILED
+from goalmap.core.exit_codes import FAILED
 from goalmap.core.text import visible
 
 if TYPE_CHECKING:
@@ -179,11 +180,8 @@ def shell_words(words: Sequence[str]) -> str:
 
 
 def with_root(message: str, root: str) -> str:
-    """Return a message of the library's with the commands that it names made fit to be run from here."""
-    for name in ("recover", "undo"):
-        for quote in "`'":
-            message = message.replace(f"{quote}goalmap {name}{quote}", f"`{command(name, root=root)}`")
-    return message
+    """Return `message` with the commands that it suggests as they are to be typed here: it knows of no `--root`."""
+    return re.sub("[`']goalmap (recover|undo)[`']", lambda match: f"`{command(match[1], root=root)}`", message)
 
 
 @cache

@@ -14,8 +14,8 @@ from typing import Final
 
 from goalmap import __version__
 from goalmap.cli.console import command, count, shown_path, styled
-from goalmap.cli.exit_codes import FAILED, FINE
 from goalmap.cli.library import add_root
+from goalmap.core.exit_codes import FAILED, FINE
 from goalmap.core.text import visible
 from goalmap.files.errors import explain
 from goalmap.files.loader import map_of
@@ -144,7 +144,7 @@ def _capabilities(scratch: str) -> dict[str, bool]:
     for name in ("one", "two"):
         with open(os.path.join(scratch, name), "wb") as file:
             file.write(name.encode())
-    with os_layer.Folder.open(scratch) as folder, open(os.path.join(scratch, "one"), "r+b") as file:
+    with os_layer.LibraryDir.open(scratch) as folder, open(os.path.join(scratch, "one"), "r+b") as file:
         os_layer.sync_file(file.fileno())
         return {
             "locks": os_layer.try_lock(file.fileno()),

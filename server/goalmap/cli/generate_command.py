@@ -24,11 +24,11 @@ from goalmap.cli.console import (
     styled,
     with_root,
 )
-from goalmap.cli.exit_codes import FAILED, FINE, INTERRUPTED
 from goalmap.cli.library import Opened, add_root, find_goal, open_library, warn_of_syntax
-from goalmap.cli.telling import tell_reader
+from goalmap.cli.library_report import print_reports
+from goalmap.core.exit_codes import FAILED, FINE, INTERRUPTED
 from goalmap.core.goal_map import Goal, Reference
-from goalmap.core.naming import TEMPLATE_SLOT, component_type
+from goalmap.core.naming import NAMINGS, TEMPLATE_SLOT, component_type
 from goalmap.core.text import visible
 from goalmap.generation.prompt import guess_description, messages, validate_description
 
@@ -51,14 +51,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--description", metavar="TEXT", help="what the component is to be, in one line")
     parser.add_argument(
         "--naming",
-        choices=["autogen", "referenced"],
-        default="autogen",
-        help="a new file that the map is made to name, or the file that the map names now (default: %(default)s)",
+        choices=NAMINGS,
+        default=NAMINGS[0],
+        help="autogen: a new file, and the map is changed to name it; referenced: the file that the map names now "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--all", action="store_true", help="everything that is missing in SLOT, in GOAL, or in the whole map"
     )
-    parser.add_argument("--dry-run", action="store_true", help="show what would be sent, and what would be written")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be sent and written, and do neither")
     parser.set_defaults(fail_usage=parser.error)
 
 
@@ -221,7 +222,7 @@ class _Run:
                     local=local,
                     reporter=_Progress(),
                     neighbours=self.neighbours(),
-                    tell=tell_reader,
+                    tell=print_reports(self.options.root),
                 )
                 self.worst = max(self.worst or FINE, outcome.exit_code)
                 _report(outcome, self.options.root)
@@ -272,7 +273,7 @@ class _Run:
 
     # -- --dry-run
     def show(self, request: workflows.GenerateRequest, model: ModelSettings) -> None:
-        from goalmap.generation.prompt import estimate_tokens
+        from goalmap.core.tokens import estimate_tokens
         from goalmap.workflows import make_brief, planned_file
 
         neighbours = self.neighbours()
@@ -284,7 +285,7 @@ class _Run:
             map_path = shown_path(self.opened.map_path)
             print(f"would change  {map_path}: {visible(place)}: {visible(request.file)} → {visible(file)}")
         print(f"would ask     {_model_name(model)}")
-        print(f"would send    ≈ {sum(estimate_tokens(message['content']) for message in sent)} tokens:")
+        print(f"would send    ≈ {sum(estimate_tokens(message['content']).number for message in sent)} tokens:")
         for message in sent:
             print(f"\n--- {message['role']}")
             print_text(message["content"])
@@ -292,7 +293,7 @@ class _Run:
 
 def _model_name(model: ModelSettings) -> str:
     if not model.is_configured:
-        return "the small model on this machine"
+        return "the local model"
     return f"{visible(model.name)} at {visible(model.address)}" if model.name else visible(model.address)
 
 
@@ -331,7 +332,7 @@ class _Progress:
         print(safe_for_terminal(text), end="", file=sys.stderr, flush=True)
 
     def restarted(self) -> None:
-        print_note("\n… that will not do; the model starts over …")
+        print_note("\nReply rejected; asking once more …")
 
 
 def _report(outcome: workflows.Outcome, root: str) -> None:

@@ -6,8 +6,8 @@ import argparse
 import os
 
 from goalmap.cli.console import CliError, command, shown_path
-from goalmap.cli.exit_codes import FINE
 from goalmap.cli.starter import COMPONENTS, MAP
+from goalmap.core.exit_codes import FINE
 from goalmap.core.naming import MAP_NAME
 from goalmap.files.errors import explain
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from goalmap.cli.console import CliError, command, print_note, shown_path, styled
 from goalmap.core.goal_map import Goal, GoalMap
-from goalmap.core.library import Library, near_names
+from goalmap.core.library import Library
 from goalmap.core.naming import MAP_NAME
+from goalmap.core.near_names import near_names
 from goalmap.core.text import visible
 from goalmap.files.loader import LibraryLoader, find_maps, map_of
 from goalmap.inspection import Finding, disk_reader, library_root, read_map
@@ -138,7 +139,7 @@ def find_goal(opened: Opened, name: str) -> Goal:
     if found:
         paths = ["/".join(goal.path) for goal in found]
         raise CliError(
-            f"{visible(name)} can mean {len(paths)} goals",
+            f"{visible(name)} is ambiguous: {len(paths)} goals match",
             help="say which one: " + _some(paths),
         )
     names = {"/".join(goal.path): goal.name for goal in opened.goal_map.goals}

@@ -9,8 +9,8 @@ import sys
 from typing import Any
 
 from goalmap.cli.console import count, print_note, shown_path, styled
-from goalmap.cli.exit_codes import FINE
 from goalmap.cli.library import Opened, add_path, open_libraries, warn_of_syntax
+from goalmap.core.exit_codes import FINE
 from goalmap.core.goal_map import Goal
 from goalmap.core.library import Library
 from goalmap.core.text import visible

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from goalmap import __version__
 from goalmap.cli.console import CliError, drop_rest, fault_of, output, print_error, print_note, styled, with_root
-from goalmap.cli.exit_codes import FAILED, INTERRUPTED
+from goalmap.core.exit_codes import FAILED, INTERRUPTED
 from goalmap.core.text import visible
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ COMMANDS: Final = {
     "show": "print the prompt of a goal",
     "build": "write the prompt of a goal as a pair of files",
     "generate": "have a model write a missing component",
-    "undo": "take back the last generated component",
-    "recover": "finish what an interruption left",
+    "undo": "undo the last generation",
+    "recover": "finish an interrupted generation",
     "init": "start a library",
     "schema": "print the JSON schema of goal_map.json",
     "doctor": "show what Goalmap finds on this machine",
@@ -36,36 +36,43 @@ COMMANDS: Final = {
 _CHANGING: Final = frozenset({"build", "generate", "undo", "recover", "init", "model"})
 
 
-def parser(command: str | None = None) -> argparse.ArgumentParser:
-    """Return the parser of all commands; only the options of `command` are filled in."""
-    import argparse
+def parser_of_all() -> argparse.ArgumentParser:
+    """Return the parser of what may stand in place of a command: `--help`, `--version`, and what is none."""
+    top = _parser("goalmap", "Libraries of prompts: check them, assemble prompts from them, and fill their gaps.")
+    top.epilog = "Run 'goalmap COMMAND --help' for a command's options."
+    top.add_argument("--version", action="version", version=f"goalmap {__version__}", help="print the version and exit")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, prog=top.prog)
+    for name, summary in COMMANDS.items():
+        commands.add_parser(name, help=summary)
+    return top
+
+
+def parser_of(command: str) -> argparse.ArgumentParser:
+    """Return the parser of one command, whose `run` is the command. The parsers of all would take ten times as long."""
     from importlib import import_module
+
+    summary = COMMANDS[command]
+    module = import_module(f"goalmap.cli.{command}_command")
+    parser = _parser(f"goalmap {command}", f"{summary[0].upper()}{summary[1:]}.")
+    parser.set_defaults(run=module.run)
+    module.configure(parser)
+    return parser
+
+
+def _parser(prog: str, description: str) -> argparse.ArgumentParser:
+    import argparse
 
     class Parser(argparse.ArgumentParser):
         def error(self, message: str) -> NoReturn:
             super().error(visible(message))  # it repeats what was typed, or pasted
 
-    top = Parser(
-        prog="goalmap",
-        description="Libraries of prompts: check them, assemble prompts from them, and fill their gaps.",
-        epilog="Run 'goalmap COMMAND --help' for a command's options.",
-    )
-    top.add_argument("--version", action="version", version=f"goalmap {__version__}", help="print the version and exit")
-    # With `prog`, argparse need not work it out, for which it would import shutil, bz2 and lzma.
-    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, prog=top.prog)
-    for name, summary in COMMANDS.items():
-        sub = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
-        if name == command:
-            module = import_module(f"goalmap.cli.{name}_command")
-            module.configure(sub)
-            sub.set_defaults(run=module.run)
-    return top
+    return Parser(prog=prog, description=description)
 
 
-def _run_plain(arguments: list[str]) -> int | None:
-    """Run what editors, hooks and scripts start most, and wait for, without a parser: that is a fourth of the time.
+def _run_without_options(arguments: list[str]) -> int | None:
+    """Run a command that has no options, as editors, hooks and scripts start most; None where it may have some.
 
-    None where it takes one.
+    argparse would be a sixth of all that `goalmap check` does on a small library.
     """
     match arguments:
         case ["lsp"] | ["lsp", "--stdio"]:
@@ -76,7 +83,7 @@ def _run_plain(arguments: list[str]) -> int | None:
             from goalmap.cli.check_command import check
 
             return check(*arguments[1:])
-        case ["show", goal] if goal[:1] != "-":
+        case ["show", goal] if not goal.startswith("-"):
             from goalmap.cli.show_command import show
 
             return show(goal)
@@ -93,10 +100,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: list[str]) -> int:
     root = os.curdir
     try:
-        code = _run_plain(arguments)
+        code = _run_without_options(arguments)
         if code is not None:
             return code
-        options = parser(_command(arguments)).parse_args(arguments)
+        command, *rest = arguments or [""]
+        if command not in COMMANDS:
+            command, rest = parser_of_all().parse_args(arguments).command, []
+        options = parser_of(command).parse_args(rest)
         root = getattr(options, "root", root)
         return int(options.run(options))
     except CliError as error:

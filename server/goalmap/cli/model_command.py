@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from goalmap.cli.console import CliError, print_note, styled
-from goalmap.cli.exit_codes import FINE
+from goalmap.core.exit_codes import FINE
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

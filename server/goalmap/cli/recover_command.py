@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from goalmap.cli.console import CliError, count, print_error, print_text
-from goalmap.cli.exit_codes import CONFLICT, FAILED, FINE
+from goalmap.cli.console import CliError, command, count, print_error, print_text, with_root
 from goalmap.cli.library import add_root, root_of
+from goalmap.core.exit_codes import CONFLICT, FAILED, FINE
 from goalmap.files.report import Report
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     def tell(report: Report) -> None:
         total.add(report)
         for message in workflows.describe(report, waiting=True):
-            print(message, flush=True)
+            print(with_root(message, options.root), flush=True)
 
     # Whoever asks on a command line wants the map on disk to have it, whatever an editor was to do.
     recovered = workflows.recover(root, tell=tell, finish_buffered=True)
@@ -43,7 +43,8 @@ def run(options: argparse.Namespace) -> int:
     if reviewed and (options.show or options.keep or options.discard):
         return _review(options, root, reviewed)
     if reviewed:
-        print(f"{count(len(reviewed), 'text')} to review: see 'goalmap recover' --show, --keep and --discard.")
+        show = command("recover", "--show", root=options.root)
+        print(f"{count(len(reviewed), 'text')} to review: `{show}` prints, --keep commits, --discard parks.")
     elif total.is_empty:
         print("Nothing was left to recover.")
     return recovered.exit_code
@@ -56,7 +57,7 @@ def _review(options: argparse.Namespace, root: str, reviewed: list[Pending]) -> 
 
     def tell(report: Report) -> None:
         for message in workflows.describe(report):
-            print(message, flush=True)
+            print(with_root(message, options.root), flush=True)
 
     code = FINE
     for waiting in reviewed:
@@ -69,6 +70,6 @@ def _review(options: argparse.Namespace, root: str, reviewed: list[Pending]) -> 
             elif not recovery.finish(root, waiting.tx, tell=tell):
                 code = max(code, CONFLICT)
         except CommitError as error:
-            print_error(str(error))  # the others are not to suffer from it
+            print_error(with_root(str(error), options.root))  # and go on with the others
             code = max(code, error.exit_code)
     return code

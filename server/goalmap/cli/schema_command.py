@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from goalmap.cli.exit_codes import FINE
+from goalmap.core.exit_codes import FINE
 
 
 def configure(_: argparse.ArgumentParser) -> None:

@@ -6,9 +6,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from goalmap.cli.console import CliError, command, print_note, print_text
-from goalmap.cli.exit_codes import FINE
 from goalmap.cli.library import Opened, add_goal, add_root, find_goal, open_library
 from goalmap.core.assembly import Prompt, assemble
+from goalmap.core.exit_codes import FINE
 from goalmap.core.goal_map import Goal
 from goalmap.core.text import visible
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 
 from goalmap.cli.console import CliError
-from goalmap.cli.exit_codes import FINE
 from goalmap.cli.library import add_root, root_of
-from goalmap.cli.telling import tell_reader
+from goalmap.cli.library_report import print_reports
+from goalmap.core.exit_codes import FINE
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,7 @@ def run(options: argparse.Namespace) -> int:
     """Restore the map and remove the component, if neither has changed since; all of them after `generate --all`."""
     from goalmap import workflows
 
-    undone = workflows.undo(root_of(options.root), tell=tell_reader)
+    undone = workflows.undo(root_of(options.root), tell=print_reports(options.root))
     if undone.exit_code != FINE:
         raise CliError(undone.message, exit_code=undone.exit_code)
     print(undone.message)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from goalmap.core.goal_map import parse
 from goalmap.core.naming import MAP_NAME
 from goalmap.files import os_layer, safe_open
-from goalmap.files.errors import Unreadable
+from goalmap.files.errors import MapUnreadable
 from goalmap.files.loader import MAX_MAP_BYTES
 from goalmap.files.os_layer import CREATE_NEW, READ_WRITE
 from goalmap.files.store import digest
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from goalmap.core.goal_map import GoalMap
-    from goalmap.files.os_layer import Folder
+    from goalmap.files.os_layer import LibraryDir
     from goalmap.files.store import Store
 
 _LOOKS = 8  # for a map that is missing or half: half a second in all, each wait twice the last
@@ -33,7 +33,7 @@ _WRITER_WAIT_S = 0.5
 _PAUSE_S = 0.002
 
 
-def write_whole(folder: Folder, name: str, data: bytes, *, mode: int = 0o600, like: MapState | None = None) -> None:
+def write_whole(folder: LibraryDir, name: str, data: bytes, *, mode: int = 0o600, like: MapState | None = None) -> None:
     """Write a new file, durably; over a leftover of the same name, which must be ours. Its name is not made durable.
 
     `mode` is subject to the umask; `like` gives mode, owner and attributes of a file that the new one will replace.
@@ -43,7 +43,7 @@ def write_whole(folder: Folder, name: str, data: bytes, *, mode: int = 0o600, li
     try:
         os_layer.write_at(fd, data, 0)
         if like is not None:
-            os_layer.keep_looks(fd, like.status)
+            os_layer.copy_mode_and_owner(fd, like.status)
             with contextlib.closing(_Open(like.folder, like.name)) as source:
                 os_layer.copy_attributes(source.fd, fd)
         os_layer.sync_file(fd)  # else a power cut after the rename leaves an empty file of the right name (I1, I2)
@@ -58,7 +58,7 @@ def write_whole(folder: Folder, name: str, data: bytes, *, mode: int = 0o600, li
 class _Open:
     """A regular file, open for reading."""
 
-    def __init__(self, folder: Folder, name: str) -> None:
+    def __init__(self, folder: LibraryDir, name: str) -> None:
         self.fd = safe_open.open_regular(folder, name)
 
     def close(self) -> None:
@@ -69,7 +69,7 @@ class _Open:
 class MapState:
     """The map at one moment."""
 
-    folder: Folder
+    folder: LibraryDir
     name: str
     data: bytes
     status: os.stat_result
@@ -119,7 +119,7 @@ class MapFile:
         return self._last_parsed[1]
 
     def read(self) -> MapState:
-        """Return the map, which is whole and valid JSON; raise Unreadable.
+        """Return the map, which is whole and valid JSON; raise MapUnreadable.
 
         Editors truncate and write, and git unlinks and writes: what is missing or half may be whole in a moment.
         """
@@ -130,7 +130,7 @@ class MapFile:
                 return state
             if look < _LOOKS - 1:
                 time.sleep(_PAUSE_S * 2**look)
-        raise Unreadable(problem or "")
+        raise MapUnreadable(problem or "")
 
     def _look(self) -> MapState | None:
         try:
@@ -161,7 +161,7 @@ class MapFile:
                     self._store.report.map_before = base.text
                 break
             if time.monotonic() > end_s:
-                raise Unreadable(
+                raise MapUnreadable(
                     f"{MAP_NAME} keeps changing; stop the program that writes it, then run `goalmap recover`"
                 )
             time.sleep(_PAUSE_S)

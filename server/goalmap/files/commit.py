@@ -8,7 +8,8 @@ import stat
 from typing import TYPE_CHECKING, Literal
 
 from goalmap.core.edits import apply, reference_edit
-from goalmap.core.naming import MAP_NAME, autogen_file, folder_of, same_for_some_systems
+from goalmap.core.naming import MAP_NAME, autogen_file, same_for_some_systems
+from goalmap.core.usage import possible_users_of
 from goalmap.files.atomic import MapFile, write_whole
 from goalmap.files.errors import SlotChanged
 from goalmap.files.journal import next_receipt_name, peek, receipt_names
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from goalmap.core.goal_map import GoalMap, Reference
     from goalmap.files.journal import Header, Record
-    from goalmap.files.os_layer import Folder
+    from goalmap.files.os_layer import LibraryDir
     from goalmap.files.store import Store
 
 RECEIPTS_KEPT = 100  # and those of the newest job, however many that are
@@ -53,18 +54,6 @@ def has_reference(goal_map: GoalMap, header: Header, file: str) -> bool:
     return find_reference(goal_map, header.places[0], file) is not None
 
 
-def users_of(goal_map: GoalMap, folder: str, file: str) -> list[Reference]:
-    """Return the references to the component `file` from slots that may be looked up in `folder`."""
-    return [
-        reference
-        for goal in goal_map.goals
-        for slot in goal.slots.values()
-        if folder in (folder_of(slot.name), folder_of(slot.name, (folder,)))
-        for reference in slot.references
-        if reference.file == file
-    ]
-
-
 def _slot_changed(header: Header) -> SlotChanged:
     return SlotChanged(f"{MAP_NAME} no longer has {header.old!r} at {place_of(header)}")
 
@@ -73,7 +62,7 @@ def commit_record(store: Store, record: Record, *, thorough: bool) -> Committed:
     """Bring the record's text into the library and its name into the map; let go of the record.
 
     `thorough`: an earlier run may have died before one of its fsyncs, so they are all made up for.
-    Raises SlotChanged, Unreadable or OSError; the record is then as it was.
+    Raises SlotChanged, MapUnreadable or OSError; the record is then as it was.
     """
     header = record.header
     with MapFile(store) as map_file:
@@ -93,7 +82,7 @@ def commit_record(store: Store, record: Record, *, thorough: bool) -> Committed:
     return committed
 
 
-def let_go(store: Store, record: Record, *, receipts: Folder | None = None) -> None:
+def let_go(store: Store, record: Record, *, receipts: LibraryDir | None = None) -> None:
     """Tell what the record's transaction parked, and then drop the record.
 
     In this order: as long as the record is there, whoever recovers from a death tells it again (I7, I11).
@@ -207,7 +196,7 @@ def publish_component(store: Store, record: Record, map_file: MapFile, *, thorou
         record.take_name(autogen_file(header.slot, header.goal[-1], name_taker(taken, goal_map, header.folder)))
 
 
-def _publish(folder: Folder, name: str, tx: str, text: bytes, *, careful: bool) -> bool:
+def _publish(folder: LibraryDir, name: str, tx: str, text: bytes, *, careful: bool) -> bool:
     """Give the text its name in the folder; False where something else has it (for the `careful`: or its like)."""
     temporary = _temporary(tx)
     there = _what_is_there(folder, name, text, careful=careful)
@@ -226,7 +215,7 @@ def _temporary(tx: str) -> str:
     return f".goalmap.{tx}.tmp"
 
 
-def _what_is_there(folder: Folder, name: str, text: bytes, *, careful: bool) -> Literal["nothing", "same", "other"]:
+def _what_is_there(folder: LibraryDir, name: str, text: bytes, *, careful: bool) -> Literal["nothing", "same", "other"]:
     if folder.lstat(name) is not None:
         return "same" if read_component(folder, name) == text else "other"
     if careful and same_for_some_systems(name) in _taken_names(folder):
@@ -234,7 +223,7 @@ def _what_is_there(folder: Folder, name: str, text: bytes, *, careful: bool) -> 
     return "nothing"
 
 
-def _taken_names(folder: Folder) -> set[str]:
+def _taken_names(folder: LibraryDir) -> set[str]:
     return {same_for_some_systems(name) for name in folder.names()}
 
 
@@ -242,7 +231,7 @@ def name_taker(taken: set[str], goal_map: GoalMap, folder: str) -> Callable[[str
     """Return a test of names for a new component: taken by a file, by its like on another system, or by a reference."""
     return lambda name: (
         same_for_some_systems(name) in taken
-        or (_may_hold(goal_map.text, name) and bool(users_of(goal_map, folder, name)))
+        or (_may_hold(goal_map.text, name) and bool(possible_users_of(goal_map, folder, name)))
     )
 
 
@@ -280,7 +269,7 @@ def remove_component(store: Store, header: Header, file: str, sha256: str, *, ke
         folder.sync()  # else a power cut brings back what was said to be gone (I3)
 
 
-def read_component(folder: Folder, name: str) -> bytes | None:
+def read_component(folder: LibraryDir, name: str) -> bytes | None:
     """Return the bytes of a component; None where there is none: nothing, or a link, a folder, a FIFO, or far too much.
 
     Raises OSError where the disk does not answer: taking that for an answer would leave an orphan behind.

@@ -5,21 +5,23 @@ from __future__ import annotations
 import errno
 from typing import ClassVar
 
+from goalmap.core.exit_codes import CONFLICT, FAILED, NOT_COMMITTED, SAVED_ELSEWHERE
+
 
 class CommitError(Exception):
     """A commit did not come about. `str()` is a message with the next step; `exit_code` is the command line's."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: ClassVar[int] = FAILED
 
 
-class Refused(CommitError):
-    """Nothing was paid for and nothing was changed."""
+class CommitRefused(CommitError):
+    """It could not be begun: nothing was paid for and nothing was changed."""
 
 
 class SavedElsewhere(CommitError):
     """The text could not be kept in the library. It is in `path`, or nowhere but in `text` where `path` is None."""
 
-    exit_code = 74
+    exit_code = SAVED_ELSEWHERE
 
     def __init__(self, message: str, *, text: str, path: str | None) -> None:
         super().__init__(message)
@@ -30,13 +32,13 @@ class SavedElsewhere(CommitError):
 class NotCommitted(CommitError):
     """The text is safe in the library's journal; the map does not (surely) name it yet."""
 
-    exit_code = 75
+    exit_code = NOT_COMMITTED
 
 
 class Conflict(CommitError):
     """The map no longer has what the text was written for. The text is kept in the file `parked`."""
 
-    exit_code = 76
+    exit_code = CONFLICT
 
     def __init__(self, message: str, *, parked: str) -> None:
         super().__init__(message)
@@ -47,7 +49,7 @@ class SlotChanged(Exception):  # no error yet: it becomes a Conflict once the te
     """The place in the map, or the component's, now holds something else. The message completes "Not committed: "."""
 
 
-class Unreadable(Exception):  # becomes Refused or NotCommitted, by whether something was paid for
+class MapUnreadable(Exception):  # becomes CommitRefused or NotCommitted, by whether something was paid for
     """The map is not a whole, valid JSON file now. The message says why and what to do."""
 
 

@@ -28,16 +28,16 @@ import zlib
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from goalmap.core.naming import COMPONENTS, unsafe_reason
+from goalmap.core.naming import COMPONENTS, Naming, unsafe_reason
 from goalmap.files import os_layer
 from goalmap.files.os_layer import CREATE_NEW, READ, READ_WRITE
 from goalmap.files.report import Place
 from goalmap.files.store import digest
 
 if TYPE_CHECKING:
-    from goalmap.files.os_layer import Folder
+    from goalmap.files.os_layer import LibraryDir
 
-Kind: TypeAlias = Literal["generate", "undo", "undo-job", "edit"]
+Kind: TypeAlias = Literal["generate", "undo", "undo-job"]
 
 _ANY_VERSION = b"\nGOALMAP JOURNAL "
 _START = _ANY_VERSION + b"1\n"
@@ -61,7 +61,7 @@ class Header:
 
     For `generate`, `old` is the reference as the map has it now, and `file` the one it is to have. For `undo` the same
     the other way round: `old` is the generated name that the map has, `file` what it had before, and `component` and
-    `sha256` tell which file goes. For `undo-job` only `job` counts, for `edit` only `tx`: temporary files carry it.
+    `sha256` tell which file goes. For `undo-job` only `job` counts.
     `others` are further places that name the same missing component. `job` is what several generations that were asked
     for at once have in common. `unsaved` says that the old reference may be in an editor's unsaved map only; `reviewed`
     that nothing is committed before its user has said so.
@@ -76,7 +76,7 @@ class Header:
     old: str = ""
     file: str = ""
     folder: str = ""
-    naming: Literal["autogen", "referenced"] = "autogen"
+    naming: Naming = "autogen"
     key: str = ""
     component: str = ""
     sha256: str = ""
@@ -137,12 +137,12 @@ def is_tx(text: str) -> bool:
     return _TX.match(text) is not None
 
 
-def record_names(folder: Folder) -> list[str]:
+def record_names(folder: LibraryDir) -> list[str]:
     """Return the names of the records in `folder`, oldest first. Other files there are none of ours."""
     return [name for name in folder.names() if _NAME.match(name)]
 
 
-def receipt_names(folder: Folder) -> list[str]:
+def receipt_names(folder: LibraryDir) -> list[str]:
     """Return the names of the receipts in `folder`, in the order of their commits, which no clock decides.
 
     A receipt is called `<number>.<tx>.gmj`, with a number one higher than any before it. The lock must be held.
@@ -150,7 +150,7 @@ def receipt_names(folder: Folder) -> list[str]:
     return [name for name in folder.names() if _RECEIPT.match(name)]
 
 
-def next_receipt_name(folder: Folder, tx: str) -> str:
+def next_receipt_name(folder: LibraryDir, tx: str) -> str:
     """Return the name of the receipt of `tx`: a new one, or the one that it has. The lock must be held."""
     names = receipt_names(folder)
     # A power cut in the midst of a rename may leave the file under both names: it must not get a third one.
@@ -237,7 +237,7 @@ def _header(payload: bytes) -> Header:
         raise Damaged("its header has values of the wrong kind")
     if (
         not _TX.match(header.tx)
-        or header.kind not in ("generate", "undo", "undo-job", "edit")
+        or header.kind not in ("generate", "undo", "undo-job")
         or (header.receipt and not _TX.match(header.receipt))
     ):
         raise Damaged("its header is not one of ours")
@@ -258,7 +258,7 @@ def _safe_file(file: str) -> str:
 class Record:
     """A record whose lock we hold. Its methods raise OSError."""
 
-    def __init__(self, folder: Folder, name: str, fd: int, contents: Contents) -> None:
+    def __init__(self, folder: LibraryDir, name: str, fd: int, contents: Contents) -> None:
         self.folder = folder
         self.name = name
         self.contents = contents
@@ -278,7 +278,7 @@ class Record:
         return os.path.join(self.folder.path, self.name)
 
     @classmethod
-    def create(cls, folder: Folder, header: Header) -> Record:
+    def create(cls, folder: LibraryDir, header: Header) -> Record:
         """Make a record, durably, with its disk space already taken; nothing remains of it after an OSError."""
         name = f"{header.tx}.gmj"
         fd = folder.open_file(name, CREATE_NEW)
@@ -304,7 +304,7 @@ class Record:
         return record
 
     @classmethod
-    def load(cls, folder: Folder, name: str) -> Record | None:
+    def load(cls, folder: LibraryDir, name: str) -> Record | None:
         """Open a record that an earlier run left; None while its owner is alive. Raise Damaged."""
         fd = folder.open_file(name, READ_WRITE)
         try:
@@ -386,7 +386,7 @@ class Record:
             os_layer.sync_file(self._fd)  # its last pieces, or its text
             self.folder.sync()  # its name
 
-    def drop(self, *, receipts: Folder | None = None) -> None:
+    def drop(self, *, receipts: LibraryDir | None = None) -> None:
         """Take the record out of the journal, durably, and keep it in `receipts` if given. Needs the map's lock."""
         if self._fd is not None and receipts is not None:
             os_layer.truncate(self._fd, self.contents.end_offset)  # what was reserved, a hundred receipts do not need
@@ -405,7 +405,7 @@ class Record:
             self._fd = None
 
 
-def peek(folder: Folder, name: str) -> Contents | None:
+def peek(folder: LibraryDir, name: str) -> Contents | None:
     """Read a record without its lock, whoever holds it; None where it cannot be read."""
     try:
         fd = folder.open_file(name, READ)

@@ -1,7 +1,7 @@
 """The one place where operating systems differ, and the only one of this package that calls the disk.
 
-Everything else works through a `Folder`: a directory held by its descriptor, so that nobody can swap it for another (or
-for a link) between a check and the use of what was checked. Where there are no such descriptors (Windows) the same
+Everything else works through a `LibraryDir`: a directory held by its descriptor, so that nobody can swap it for another
+(or for a link) between a check and the use of what was checked. Where there are no such descriptors (Windows) the same
 methods work on paths.
 
 `PLATFORM` says what this system can do. Tests put another one in its place, and count, fail and record the calls by
@@ -44,7 +44,7 @@ _REFUSED_CALL = _UNSUPPORTED | {errno.EPERM}
 _NO_HARD_LINKS = _REFUSED_CALL | {errno.EMLINK, errno.EACCES}
 
 
-class Folder:
+class LibraryDir:
     """A directory, open. `path` is for messages, and for systems without descriptors of directories."""
 
     def __init__(self, path: str, fd: int | None) -> None:
@@ -60,7 +60,7 @@ class Folder:
         return self._descriptor
 
     @classmethod
-    def open(cls, path: str) -> Folder:
+    def open(cls, path: str) -> LibraryDir:
         """Open the directory at `path`, following links: this is how a library's own folder is entered."""
         if PLATFORM.has_dir_fd:
             return cls(path, os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
@@ -68,15 +68,15 @@ class Folder:
             raise NotADirectoryError(errno.ENOTDIR, "not a folder", path)
         return cls(path, None)
 
-    def child(self, name: str) -> Folder:
+    def child(self, name: str) -> LibraryDir:
         """Open the directory `name` in this one; a link in its place is refused with an OSError."""
         path = os.path.join(self.path, name)
         if self._fd is not None:
             flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-            return Folder(path, os.open(name, flags, dir_fd=self._fd))
+            return LibraryDir(path, os.open(name, flags, dir_fd=self._fd))
         if not stat.S_ISDIR(os.lstat(path).st_mode):
             raise NotADirectoryError(errno.ENOTDIR, "a link, or not a folder", path)
-        return Folder(path, None)
+        return LibraryDir(path, None)
 
     def close(self) -> None:
         """Let go of the directory; may be called again."""
@@ -115,7 +115,7 @@ class Folder:
         """Open `name` and return its descriptor. `flags` is one of READ, READ_WRITE, CREATE_NEW, OPEN_OR_CREATE."""
         if not PLATFORM.has_dir_fd and not _NOFOLLOW and os.path.islink(self._at(name)):
             raise OSError(errno.ELOOP, "a link", os.path.join(self.path, name))
-        return _patiently(lambda: os.open(self._at(name), flags, mode, dir_fd=self._fd))
+        return _retry_while_busy(lambda: os.open(self._at(name), flags, mode, dir_fd=self._fd))
 
     # -- changing
     def make(self, name: str, mode: int = 0o777) -> bool:
@@ -129,11 +129,13 @@ class Folder:
     def unlink(self, name: str) -> None:
         """Remove the file `name`, if it is there."""
         with contextlib.suppress(FileNotFoundError):
-            _patiently(lambda: os.unlink(self._at(name), dir_fd=self._fd))
+            _retry_while_busy(lambda: os.unlink(self._at(name), dir_fd=self._fd))
 
-    def replace(self, name: str, target: Folder, new_name: str) -> None:
+    def replace(self, name: str, target: LibraryDir, new_name: str) -> None:
         """Give the file `name` the name `new_name` in `target`, in the place of what may be there."""
-        _patiently(lambda: os.replace(self._at(name), target._at(new_name), src_dir_fd=self._fd, dst_dir_fd=target._fd))
+        _retry_while_busy(
+            lambda: os.replace(self._at(name), target._at(new_name), src_dir_fd=self._fd, dst_dir_fd=target._fd)
+        )
         if target is not self:
             # A power cut may leave half of a rename between folders: two links to one file, and for those rename(2)
             # does nothing, and says that it did.
@@ -145,7 +147,9 @@ class Folder:
             if self._rename_with_flag(name, new_name, PLATFORM.no_clobber_flag):
                 return True
             if PLATFORM is platforms.WINDOWS:
-                _patiently(lambda: os.rename(self._at(name), self._at(new_name)))  # refuses a taken name by itself
+                _retry_while_busy(
+                    lambda: os.rename(self._at(name), self._at(new_name))
+                )  # refuses a taken name by itself
                 return True
             try:
                 os.link(self._at(name), self._at(new_name), src_dir_fd=self._fd, dst_dir_fd=self._fd)
@@ -202,8 +206,8 @@ def rename_with_flag(folder_fd: int, name: str, new_name: str, flag: int) -> Non
         raise OSError(code, os.strerror(code), new_name)
 
 
-def _patiently(call: Callable[[], Result]) -> Result:
-    """Call; on Windows again for up to half a second, since scanners hold fresh files for a moment."""
+def _retry_while_busy(call: Callable[[], Result]) -> Result:
+    """Return what `call` returns; on Windows, where scanners hold fresh files, try for up to half a second."""
     end_s = time.monotonic() + PLATFORM.busy_wait_s
     while True:
         try:
@@ -280,17 +284,17 @@ def allocate(fd: int, size_bytes: int) -> None:
                 raise
 
 
-def keep_looks(fd: int, like: os.stat_result) -> None:
-    """Give the file the mode and the owner of `like`; raise OSError where that is not allowed."""
+def copy_mode_and_owner(fd: int, like: os.stat_result) -> None:
+    """Give the file the mode, owner and group of `like`; raise OSError where that is not allowed."""
     if not PLATFORM.has_modes:
         return
-    now = os.fstat(fd)
-    if (now.st_uid, now.st_gid) != (like.st_uid, like.st_gid):
+    own = os.fstat(fd)
+    if (own.st_uid, own.st_gid) != (like.st_uid, like.st_gid):
         os.fchown(fd, like.st_uid, like.st_gid)
     os.fchmod(fd, stat.S_IMODE(like.st_mode))  # after chown, which clears bits
 
 
-def may_keep_looks(like: os.stat_result) -> bool:
+def may_copy_owner(like: os.stat_result) -> bool:
     """Whether this user could give a new file the owner and group of `like`."""
     if not PLATFORM.has_modes:
         return True

@@ -6,7 +6,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from goalmap.core.edits import EditError, find_reference
+from goalmap.core.edits import EditError, reference_at
 from goalmap.core.goal_map import parse
 from goalmap.core.naming import (
     COMPONENTS,
@@ -20,7 +20,7 @@ from goalmap.core.naming import (
 from goalmap.files import os_layer, safe_open
 from goalmap.files.atomic import MapFile
 from goalmap.files.commit import has_reference, name_taker
-from goalmap.files.errors import Refused
+from goalmap.files.errors import CommitRefused
 from goalmap.files.journal import Header, new_tx, peek, receipt_names, record_names
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def plan(store: Store, request: GenerateRequest) -> Header:
-    """Return what the record of a generation will say; raise Refused where its commit would fail."""
+    """Return what the record of a generation will say; raise CommitRefused where its commit would fail."""
     with MapFile(store) as map_file:
         state = map_file.read()
         _refuse_unwritable_map(map_file, state.status)
@@ -43,15 +43,15 @@ def plan(store: Store, request: GenerateRequest) -> Header:
     now = _value(goal_map, request)
     if now != request.file:
         said = "this reference" if now is None else f"{request.file!r} there, but {now!r}"
-        raise Refused(f"{MAP_NAME} on disk does not have {said}. Save it, then ask again.")
+        raise CommitRefused(f"{MAP_NAME} on disk does not have {said}. Save it, then ask again.")
     reason = unsafe_slot_reason(request.slot)
     if reason:
-        raise Refused(f"The slot's name {request.slot!r} {reason}: it can have no folder. Rename the slot.")
+        raise CommitRefused(f"The slot's name {request.slot!r} {reason}: it can have no folder. Rename the slot.")
     folder = folder_of(request.slot, _component_folders(store))
     if request.naming == "referenced":
         reason = unsafe_reason(request.file)
         if reason:
-            raise Refused(f"{request.file!r} {reason}. Change the reference, or generate under a new name.")
+            raise CommitRefused(f"{request.file!r} {reason}. Change the reference, or generate under a new name.")
     taken = _refuse_existing(store, folder, request)
     reserved = {same_for_some_systems(name) for name in _reserved_names(store, folder)}
     file = request.file
@@ -90,7 +90,7 @@ def _refuse_overtaken(store: Store, on_disk: GoalMap, request: GenerateRequest) 
         if contents is None or header is None or header.old != request.file:
             continue
         if header.places[0] == request.places[0] and has_reference(on_disk, header, contents.file):
-            raise Refused(
+            raise CommitRefused(
                 f"{MAP_NAME} on disk has {contents.file!r} there by now, which was generated for this reference. "
                 "Load the map again, or save it, then ask again if you want another one."
             )
@@ -98,7 +98,7 @@ def _refuse_overtaken(store: Store, on_disk: GoalMap, request: GenerateRequest) 
 
 def _value(goal_map: GoalMap, request: GenerateRequest) -> str | None:
     try:
-        return find_reference(goal_map, request.goal, request.slot, request.index).file
+        return reference_at(goal_map, request.goal, request.slot, request.index).file
     except EditError:
         return None
 
@@ -107,16 +107,18 @@ def _refuse_unwritable_map(map_file: MapFile, status: os.stat_result) -> None:
     if not status.st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH) or not map_file.folder.is_writable(
         map_file.name
     ):
-        raise Refused(f"{MAP_NAME} is read-only. Make it writable, then ask again.")
+        raise CommitRefused(f"{MAP_NAME} is read-only. Make it writable, then ask again.")
     if not map_file.folder.is_writable():
-        raise Refused(f"The folder of {MAP_NAME} is read-only. Make it writable, then ask again.")
-    if not os_layer.may_keep_looks(status):
-        raise Refused(
+        raise CommitRefused(f"The folder of {MAP_NAME} is read-only. Make it writable, then ask again.")
+    if not os_layer.may_copy_owner(status):
+        raise CommitRefused(
             f"{MAP_NAME} belongs to another user, and would not any more. Ask its owner, or copy the library."
         )
     around = map_file.folder.lstat(".")
     if around is not None and around.st_dev != status.st_dev:
-        raise Refused(f"{MAP_NAME} is mounted by itself and cannot be replaced in one step. Mount its folder instead.")
+        raise CommitRefused(
+            f"{MAP_NAME} is mounted by itself and cannot be replaced in one step. Mount its folder instead."
+        )
 
 
 def _component_folders(store: Store) -> set[str]:
@@ -135,16 +137,16 @@ def _refuse_existing(store: Store, folder: str, request: GenerateRequest) -> set
     nearest, is_there = safe_open.nearest(store.root, path)
     with nearest:
         if not nearest.is_writable():
-            raise Refused(f"The folder {nearest.path} is read-only. Make it writable, then ask again.")
+            raise CommitRefused(f"The folder {nearest.path} is read-only. Make it writable, then ask again.")
         taken = {same_for_some_systems(name) for name in nearest.names()} if is_there else set()
     if unsafe_reason(request.file) is None:
         parent, name = os.path.split(os.path.join(*folder.split("/"), *request.file.split("/")))
         nearest, is_there = safe_open.nearest(store.root, parent)
         with nearest:
             if is_there and nearest.lstat(name) is not None:
-                raise Refused(f"{folder}/{request.file} exists: there is nothing to generate.")
+                raise CommitRefused(f"{folder}/{request.file} exists: there is nothing to generate.")
         if request.naming == "referenced" and same_for_some_systems(name) in taken:
-            raise Refused(
+            raise CommitRefused(
                 f"{folder} has a file whose name differs from {name!r} only in case. Use that one, or rename it."
             )
     return taken

@@ -14,6 +14,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
+from goalmap.core.usage import possible_users_of
 from goalmap.files import undo as undoing
 from goalmap.files.atomic import MapFile, write_whole
 from goalmap.files.commit import (
@@ -21,13 +22,12 @@ from goalmap.files.commit import (
     has_reference,
     let_go,
     remove_component,
-    users_of,
     without_reference,
 )
-from goalmap.files.errors import NotCommitted, Refused, SlotChanged, Unreadable, explain
+from goalmap.files.errors import CommitRefused, MapUnreadable, NotCommitted, SlotChanged, explain
 from goalmap.files.interrupted import NOTHING, Interrupted
 from goalmap.files.journal import Damaged, Header, Record, peek, record_names
-from goalmap.files.os_layer import Folder
+from goalmap.files.os_layer import LibraryDir
 from goalmap.files.report import MapChange, Parked, Pending
 from goalmap.files.store import (
     JOURNAL,
@@ -58,7 +58,7 @@ def recover(root: str, *, tell: Tell, finish_buffered: bool = False, lock_timeou
     """Finish what earlier runs left in the library at `root`, and `tell` what was done.
 
     `finish_buffered` also commits on disk what an editor's unsaved map was to take: for a user who asks for it. An
-    empty journal costs two looks at the disk. Raises Refused where the library cannot be worked in.
+    empty journal costs two looks at the disk. Raises CommitRefused where the library cannot be worked in.
     """
     if not has_records(root):
         return
@@ -66,9 +66,9 @@ def recover(root: str, *, tell: Tell, finish_buffered: bool = False, lock_timeou
         with locked(root, timeout_s=lock_timeout_s, tell=tell) as store:
             recover_locked(store, finish_buffered=finish_buffered)
     except LockBusy as error:
-        raise Refused(f"Not recovered: {error}.") from error
+        raise CommitRefused(f"Not recovered: {error}.") from error
     except OSError as error:
-        raise Refused(f"Not recovered: {explain(error)}; then run `goalmap recover`.") from error
+        raise CommitRefused(f"Not recovered: {explain(error)}; then run `goalmap recover`.") from error
 
 
 def recover_locked(store: Store, *, finish_buffered: bool = False, own_tx: str = "") -> list[Pending]:
@@ -85,14 +85,14 @@ def recover_locked(store: Store, *, finish_buffered: bool = False, own_tx: str =
     return waiting
 
 
-def _record_folders(store: Store) -> Iterator[Folder]:
+def _record_folders(store: Store) -> Iterator[LibraryDir]:
     """Give the journal, and the folder of the user's where texts are saved that no journal could take."""
     yield store.journal
     with contextlib.suppress(OSError):
-        yield store.enter(Folder.open(fallback_folder(store.root_path)))
+        yield store.enter(LibraryDir.open(fallback_folder(store.root_path)))
 
 
-def _recover_one(store: Store, folder: Folder, name: str, *, finish_buffered: bool) -> list[Pending]:
+def _recover_one(store: Store, folder: LibraryDir, name: str, *, finish_buffered: bool) -> list[Pending]:
     tx = name.removesuffix(".gmj")
     contents: Contents | None = None
     try:
@@ -104,14 +104,14 @@ def _recover_one(store: Store, folder: Folder, name: str, *, finish_buffered: bo
             reason = _finish(store, record, finish_buffered=finish_buffered)
         finally:
             record.close()
-    except (Damaged, Unreadable, SlotChanged) as error:
+    except (Damaged, MapUnreadable, SlotChanged) as error:
         reason = str(error)
     except OSError as error:
         reason = explain(error)
     return [pending_of(tx, contents, reason)] if reason else []
 
 
-def _load(store: Store, folder: Folder, name: str) -> Record | None:
+def _load(store: Store, folder: LibraryDir, name: str) -> Record | None:
     """Open a record; None while its owner is alive.
 
     The system closes a dead process's descriptors one by one, and may release the library's lock before the record's.
@@ -127,7 +127,7 @@ def _load(store: Store, folder: Folder, name: str) -> Record | None:
 
 
 def _is_half_done(store: Store, tx: str) -> bool:
-    with contextlib.suppress(SlotChanged, Unreadable, OSError), MapFile(store) as map_file:
+    with contextlib.suppress(SlotChanged, MapUnreadable, OSError), MapFile(store) as map_file:
         return any(name.startswith(f".goal_map.{tx}.") for name in map_file.folder.names())
     return False
 
@@ -164,11 +164,6 @@ def _finish(store: Store, record: Record, *, finish_buffered: bool, finish_unrev
         store.report.dropped.append(record.name)
     elif header is None:
         raise Damaged(f"its beginning is damaged; what it holds can be read in {record.path}")
-    elif header.kind == "edit":
-        with MapFile(store) as map_file:
-            map_file.settle(header.tx)
-            map_file.folder.sync()  # before the record goes, which alone tells whose the temporary files are (I3)
-        let_go(store, record)
     elif header.kind == "undo":
         place = undoing.finish_undo(store, record)  # which may tell, and leave the store another report
         store.report.undone.append(place)
@@ -259,11 +254,11 @@ def _remove_published(store: Store, record: Record) -> None:
     try:
         with MapFile(store) as map_file:
             map_file.settle(header.tx)
-            map_file.folder.sync()  # as for an edit
+            map_file.folder.sync()  # before the record goes, which alone tells whose the temporary files are (I3)
             goal_map = map_file.parse(map_file.read().text)
-        if not users_of(goal_map, header.folder, contents.file):
+        if not possible_users_of(goal_map, header.folder, contents.file):
             remove_component(store, header, contents.file, digest(contents.text or b""))
-    except (SlotChanged, Unreadable):
+    except (SlotChanged, MapUnreadable):
         return  # led out of the library, where nothing of ours can be; or nobody can tell whether the map names it
 
 
@@ -325,7 +320,7 @@ def _nothing(_: object) -> None:
 def text_of(root: str, tx: str) -> str | None:
     """Return the whole text that the record `tx` holds, for its user to review; None where there is none."""
     for path in (os.path.join(root, STATE, JOURNAL), fallback_folder(root)):
-        with contextlib.suppress(OSError), Folder.open(path) as folder:
+        with contextlib.suppress(OSError), LibraryDir.open(path) as folder:
             contents = peek(folder, f"{tx}.gmj")
             if contents is not None and contents.text is not None:
                 return contents.text.decode("utf-8", "replace")
@@ -333,7 +328,7 @@ def text_of(root: str, tx: str) -> str | None:
 
 
 def pending_one(root: str, tx: str, *, lock_timeout_s: float = LOCK_WAIT_S) -> Pending:
-    """Return the record `tx` that waits. Raises NotCommitted where nobody can look now, Refused where it is gone."""
+    """Return the record `tx` that waits. Raises NotCommitted if it cannot be read now, CommitRefused if it is gone."""
     return _with_record(root, tx, _nothing, lock_timeout_s, lambda _, record: pending_of(tx, record.contents, ""))
 
 
@@ -341,7 +336,7 @@ def finish(root: str, tx: str, *, tell: Tell, lock_timeout_s: float = LOCK_WAIT_
     """Commit the interrupted generation `tx` on disk, whatever an editor was to do with it, or its user has said.
 
     Return False where the map has no place for it any more, and its text was parked, which is told. Raises
-    NotCommitted, or Refused where there is no such record.
+    NotCommitted, or CommitRefused where there is no such record.
     """
     return _with_record(root, tx, tell, lock_timeout_s, _finish_now)
 
@@ -365,9 +360,11 @@ def discard(root: str, tx: str, *, tell: Tell, lock_timeout_s: float = LOCK_WAIT
 def _discard(store: Store, record: Record) -> None:
     contents, header = record.contents, record.contents.header
     if header is None and contents.has_lost_text:
-        raise Refused(f"It is damaged, and was not discarded. What it holds can be read in {record.path}: remove that.")
+        raise CommitRefused(
+            f"It is damaged, and was not discarded. What it holds can be read in {record.path}: remove that."
+        )
     if header is not None and header.kind != "generate":
-        raise Refused("This is an interrupted change of the map, and no text: `goalmap recover` finishes it.")
+        raise CommitRefused("This is an interrupted change of the map, and no text: `goalmap recover` finishes it.")
     record.make_durable()
     if header is not None and contents.text is not None and header.naming == "autogen":
         # Its editor has saved the map meanwhile, or the run that died had come that far.
@@ -403,6 +400,6 @@ def _with_record(
         raise NotCommitted(f"Not finished: {error}.") from error
     except OSError as error:
         raise NotCommitted(f"Not finished: {explain(error)}; then try again.") from error
-    except (Damaged, Unreadable, SlotChanged) as error:
+    except (Damaged, MapUnreadable, SlotChanged) as error:
         raise NotCommitted(f"Not finished: {error}; then try again.") from error
-    raise Refused("There is no such interrupted generation any more.")
+    raise CommitRefused("There is no such interrupted generation any more.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from goalmap.files import os_layer
 from goalmap.files.errors import SlotChanged
-from goalmap.files.os_layer import READ, Folder
+from goalmap.files.os_layer import READ, LibraryDir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,7 @@ class Outside(SlotChanged):
     """A path that leaves the library by a link."""
 
 
-def inside(root: Folder, path: str) -> str:
+def inside(root: LibraryDir, path: str) -> str:
     """Return `path`, which is relative to `root`, with its links followed; raise Outside where they leave the library.
 
     What is returned has no links in it, so walking it without following any finds out if one appears in between.
@@ -35,7 +35,7 @@ def _parts(path: str) -> Iterator[str]:
     return (part for part in path.split(os.sep) if part not in ("", "."))
 
 
-def enter(root: Folder, path: str, *, make: bool = False, thorough: bool = False) -> Folder:
+def enter(root: LibraryDir, path: str, *, make: bool = False, thorough: bool = False) -> LibraryDir:
     """Open the folder at `path`, relative to `root`. `make` creates what is missing, durably.
 
     `thorough` makes the folders that are there durable too: a run that was killed may have made them.
@@ -55,7 +55,7 @@ def enter(root: Folder, path: str, *, make: bool = False, thorough: bool = False
     return folder
 
 
-def nearest(root: Folder, path: str) -> tuple[Folder, bool]:
+def nearest(root: LibraryDir, path: str) -> tuple[LibraryDir, bool]:
     """Open the folder at `path`, or the nearest one above it that exists; also return whether it is `path` itself."""
     folder = root.child(".")
     try:
@@ -71,7 +71,7 @@ def nearest(root: Folder, path: str) -> tuple[Folder, bool]:
     return folder, True
 
 
-def open_regular(folder: Folder, name: str) -> int:
+def open_regular(folder: LibraryDir, name: str) -> int:
     """Open the regular file `name` for reading; raise OSError for links, folders, FIFOs and devices."""
     fd = folder.open_file(name, READ)
     mode = os_layer.file_status(fd).st_mode
@@ -81,7 +81,7 @@ def open_regular(folder: Folder, name: str) -> int:
     return fd
 
 
-def read_regular(folder: Folder, name: str, *, cap_bytes: int) -> bytes | None:
+def read_regular(folder: LibraryDir, name: str, *, cap_bytes: int) -> bytes | None:
     """Return the bytes of the regular file `name`; None where there is nothing; raise OSError for anything else."""
     try:
         fd = open_regular(folder, name)

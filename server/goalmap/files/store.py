@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from goalmap.files import os_layer
-from goalmap.files.os_layer import OPEN_OR_CREATE, Folder
+from goalmap.files.os_layer import OPEN_OR_CREATE, LibraryDir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ _QUEUE = "lock.next"
 _SLOWEST_POLL_S, _FASTEST_POLL_S = 0.008, 0.001
 
 
-class LockBusy(Exception):  # becomes Refused or NotCommitted, by whether something was paid for
+class LockBusy(Exception):  # becomes CommitRefused or NotCommitted, by whether something was paid for
     """Another process worked in the library for the whole of the time that we were ready to wait."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Store:
     def __init__(self, root_path: str, stack: ExitStack, tell: Tell) -> None:
         from goalmap.files.report import Report  # late: `has_records` is on the way of every `check`
 
-        self.root = stack.enter_context(Folder.open(root_path))
+        self.root = stack.enter_context(LibraryDir.open(root_path))
         self.report = Report()
         self._told = Report()
         self._stack = stack
@@ -81,7 +81,7 @@ class Store:
         """The undos of earlier runs that were finished under this lock, told or not."""
         return [*self._told.undone, *self.report.undone]
 
-    def enter(self, folder: Folder) -> Folder:
+    def enter(self, folder: LibraryDir) -> LibraryDir:
         """Have `folder` closed together with this store."""
         return self._stack.enter_context(folder)
 
@@ -110,7 +110,7 @@ class Store:
         """The library's folder, as it was given."""
         return self.root.path
 
-    def subfolder(self, name: str) -> Folder:
+    def subfolder(self, name: str) -> LibraryDir:
         """Open a folder of `.goalmap`, making it anew if somebody removed it."""
         if self.state.make(name, 0o700):
             self.state.sync()  # as in `open_state`
@@ -150,7 +150,7 @@ def locked(root_path: str, *, timeout_s: float, tell: Tell) -> Iterator[Store]:
                 return
 
 
-def _wait_for(folder: Folder, name: str, end_s: float) -> int:
+def _wait_for(folder: LibraryDir, name: str, end_s: float) -> int:
     """Open the file `name` and return its descriptor once its lock is ours; raise LockBusy at `end_s`."""
     fd = folder.open_file(name, OPEN_OR_CREATE)
     try:
@@ -176,7 +176,7 @@ def has_records(root_path: str) -> bool:
 
 def _has_entries(path: str) -> bool:
     try:
-        with Folder.open(path) as folder:
+        with LibraryDir.open(path) as folder:
             return bool(folder.names())
     except OSError:
         return False
@@ -193,14 +193,14 @@ def fallback_folder(root_path: str) -> str:
     return os.path.join(fallback_home(), digest(os.fsencode(os_layer.resolve(root_path)))[:16])
 
 
-def open_fallback(root_path: str) -> Folder:
+def open_fallback(root_path: str) -> LibraryDir:
     """Open `fallback_folder`, making it, durably, where it is missing."""
     path = fallback_folder(root_path)
     above, missing = path, []
     while not os_layer.exists(above):
         above, name = os.path.split(above)
         missing.append(name)
-    folder = Folder.open(above)
+    folder = LibraryDir.open(above)
     for name in reversed(missing):
         with folder as parent:
             parent.make(name, 0o700)

@@ -75,7 +75,15 @@ from goalmap.files.commit import (
     result_of,
     settle_record,
 )
-from goalmap.files.errors import Conflict, NotCommitted, Refused, SavedElsewhere, SlotChanged, Unreadable, explain
+from goalmap.files.errors import (
+    CommitRefused,
+    Conflict,
+    MapUnreadable,
+    NotCommitted,
+    SavedElsewhere,
+    SlotChanged,
+    explain,
+)
 from goalmap.files.journal import Damaged, Header, Record, peek, receipt_names, record_names
 from goalmap.files.plan import plan
 from goalmap.files.recovery import park, recover_locked
@@ -99,7 +107,7 @@ class AlreadyDone:
 
 
 def begin(request: GenerateRequest, *, tell: Tell, lock_timeout_s: float = LOCK_WAIT_S) -> Generation | AlreadyDone:
-    """Do steps 1 to 3; raise Refused, while it is free, if the text could not be committed.
+    """Do steps 1 to 3; raise CommitRefused, while it is free, if the text could not be committed.
 
     Where an earlier run was paid for this very request, and its text waits for a review or an editor, the Generation
     has that text already. NotCommitted is raised where such a text is kept, but cannot be committed now.
@@ -109,7 +117,7 @@ def begin(request: GenerateRequest, *, tell: Tell, lock_timeout_s: float = LOCK_
     """
     try:
         if os.path.basename(request.map_path) != MAP_NAME:
-            raise Refused(f"A map is called {MAP_NAME}; this is {request.map_path!r}.")
+            raise CommitRefused(f"A map is called {MAP_NAME}; this is {request.map_path!r}.")
         with locked(request.root, timeout_s=lock_timeout_s, tell=tell) as store:
             waiting = recover_locked(store)
             # Before the buffer is asked: what it holds may be older than a commit of this very request (I5).
@@ -122,10 +130,10 @@ def begin(request: GenerateRequest, *, tell: Tell, lock_timeout_s: float = LOCK_
             header = plan(store, request)
             _refuse_if_under_way(request, header, waiting)
             return Generation(request, Record.create(store.journal, header), tell)
-    except (LockBusy, SlotChanged, Unreadable) as error:
-        raise Refused(f"Nothing was generated: {error}.") from error
+    except (LockBusy, SlotChanged, MapUnreadable) as error:
+        raise CommitRefused(f"Nothing was generated: {error}.") from error
     except OSError as error:
-        raise Refused(f"Nothing was generated: {explain(error)}.") from error
+        raise CommitRefused(f"Nothing was generated: {explain(error)}.") from error
 
 
 def _done_before(store: Store, request: GenerateRequest) -> AlreadyDone | None:
@@ -139,7 +147,7 @@ def _done_before(store: Store, request: GenerateRequest) -> AlreadyDone | None:
             continue
         header, file = contents.header, contents.file
         path, name = os.path.split(header.path_of(file))
-        with contextlib.suppress(OSError, SlotChanged, Unreadable), MapFile(store) as map_file:
+        with contextlib.suppress(OSError, SlotChanged, MapUnreadable), MapFile(store) as map_file:
             on_disk = map_file.read().text
             is_named = has_reference(map_file.parse(on_disk), header, file)
             seen = on_disk if request.map_text is None else request.map_text
@@ -187,8 +195,8 @@ def _refuse_if_under_way(request: GenerateRequest, header: Header, waiting: Sequ
         if not set(pending.places) & set(request.places) and pending.component != target:
             continue
         if pending.has_owner:
-            raise Refused("This component is being generated right now. Wait for it to end, or cancel it.")
-        raise Refused(
+            raise CommitRefused("This component is being generated right now. Wait for it to end, or cancel it.")
+        raise CommitRefused(
             f"An earlier answer for this reference waits to be committed ({pending.reason}). "
             "Finish or discard it first: `goalmap recover`."
         )
@@ -333,7 +341,7 @@ class Generation:
                 waiting = [one for one in recover_locked(store, own_tx=self.tx) if not one.has_owner]
                 yield store, bool(waiting)
                 keep = keep_open
-        except (LockBusy, Unreadable, SlotChanged, Damaged) as error:
+        except (LockBusy, MapUnreadable, SlotChanged, Damaged) as error:
             raise self._not_committed(str(error)) from error
         except OSError as error:
             raise self._not_committed(explain(error)) from error
@@ -370,7 +378,7 @@ class Generation:
                 if contents.refused or (park_text and (contents.raw or contents.text is not None)):
                     return park(store, self._record, reason, label=label).paths
                 self._record.drop()
-        except (LockBusy, Unreadable, SlotChanged, Damaged, OSError):
+        except (LockBusy, MapUnreadable, SlotChanged, Damaged, OSError):
             return None
         finally:
             self._record.close()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from goalmap.core.naming import MAP_NAME
+from goalmap.core.usage import possible_users_of
 from goalmap.files.atomic import MapFile
 from goalmap.files.commit import (
     find_reference,
@@ -21,10 +22,9 @@ from goalmap.files.commit import (
     place_of,
     read_component,
     remove_component,
-    users_of,
     without_reference,
 )
-from goalmap.files.errors import NotCommitted, Refused, SlotChanged, Unreadable, explain
+from goalmap.files.errors import CommitRefused, MapUnreadable, NotCommitted, SlotChanged, explain
 from goalmap.files.journal import Damaged, Header, Record, last_tx, new_tx, peek, receipt_names
 from goalmap.files.report import MapChange
 from goalmap.files.safe_open import enter
@@ -70,9 +70,9 @@ def undo(
 ) -> JobUndone:
     """Undo the commits `txs` and those of `job`, or (with neither) the newest commit and all that it was asked with.
 
-    A commit whose reference or component has changed since is kept. Raises Refused where nothing was undone, or
-    NotCommitted where an undo is begun and recovery will finish it. Without `txs` and `job` it is Refused, too, where
-    an earlier run had first to be finished: its user cannot have meant a commit that they have not seen.
+    A commit whose reference or component has changed since is kept. Raises CommitRefused where nothing was undone, or
+    NotCommitted where an undo is begun and recovery will finish it. Without `txs` and `job` CommitRefused also says
+    that an earlier run had first to be finished: its user cannot have meant a commit that they have not seen.
     """
     from goalmap.files.recovery import recover_locked  # which in turn finishes undos
 
@@ -81,7 +81,7 @@ def undo(
         with locked(root, timeout_s=lock_timeout_s, tell=tell) as store:
             recover_locked(store)
             if not txs and not job and (store.finished or store.undone):
-                raise Refused(
+                raise CommitRefused(
                     "Nothing was undone: an interrupted run had to be finished first. Look at what it did, and undo "
                     "again if you still want to."
                 )
@@ -91,18 +91,18 @@ def undo(
             finally:
                 for record in begun:
                     record.close()
-    except (LockBusy, SlotChanged, Unreadable, Damaged) as error:
+    except (LockBusy, SlotChanged, MapUnreadable, Damaged) as error:
         raise _failure(begun)(f"Not undone: {error}.") from error
     except OSError as error:
         raise _failure(begun)(f"Not undone: {explain(error)}; then run `goalmap recover`.") from error
 
 
-def _failure(begun: list[Record]) -> type[Refused | NotCommitted]:
-    return NotCommitted if begun else Refused
+def _failure(begun: list[Record]) -> type[CommitRefused | NotCommitted]:
+    return NotCommitted if begun else CommitRefused
 
 
 def _receipts(store: Store, txs: Collection[str], job: str | None) -> list[Contents]:
-    """Return the receipts that are meant, the newest first; raise Refused where there are none."""
+    """Return the receipts that are meant, the newest first; raise CommitRefused where there are none."""
     found: list[Contents] = []
     for name in reversed(receipt_names(store.receipts)):
         contents = peek(store.receipts, name)
@@ -115,7 +115,7 @@ def _receipts(store: Store, txs: Collection[str], job: str | None) -> list[Conte
         if contents.header.tx in txs or (job and contents.header.job == job):
             found.append(contents)
     if not found:
-        raise Refused("There is nothing to undo: Goalmap has committed nothing here. Use git, or edit the map.")
+        raise CommitRefused("There is nothing to undo: Goalmap has committed nothing here. Use git, or edit the map.")
     return found
 
 
@@ -123,8 +123,8 @@ def _undo_all(store: Store, receipts: list[Contents], begun: list[Record]) -> Jo
     if len(receipts) == 1:
         try:
             return JobUndone((_undo_one(store, receipts[0], begun),))
-        except Refused as error:
-            raise Refused(f"{error} Nothing was undone.") from error
+        except CommitRefused as error:
+            raise CommitRefused(f"{error} Nothing was undone.") from error
     over_all = None
     jobs = {receipt.header.job for receipt in receipts if receipt.header}
     if len(jobs) == 1 and all(jobs):  # else what was asked for at different times, each to be undone by itself
@@ -135,12 +135,12 @@ def _undo_all(store: Store, receipts: list[Contents], begun: list[Record]) -> Jo
     for receipt in receipts:
         try:
             undone.append(_undo_one(store, receipt, begun))
-        except Refused as error:
+        except CommitRefused as error:
             kept.append(str(error))
     if over_all is not None:
         over_all.drop()
     if not undone:
-        raise Refused(" ".join([*dict.fromkeys(kept), "Nothing was undone."]))
+        raise CommitRefused(" ".join([*dict.fromkeys(kept), "Nothing was undone."]))
     return JobUndone(tuple(undone), tuple(dict.fromkeys(kept)))
 
 
@@ -152,7 +152,7 @@ def finish_undo_job(store: Store, record: Record) -> None:
         contents = peek(store.receipts, name)
         if contents is None or contents.header is None or contents.header.job != record.header.job:
             continue
-        with contextlib.suppress(Refused):  # has changed since, and is kept, as it would have been
+        with contextlib.suppress(CommitRefused):  # has changed since, and is kept, as it would have been
             undone = _undo_one(store, contents, [])
             store.report.undone.append(_place(undone.goal, undone.slot))
     record.drop()
@@ -183,7 +183,7 @@ def _undo_one(store: Store, receipt: Contents, begun: list[Record]) -> UndoResul
 
 
 def _check(store: Store, receipt: Contents) -> Header:
-    """Return the header of the undo of what was committed; raise Refused where something has changed since."""
+    """Return the header of the undo of what was committed; raise CommitRefused where something has changed since."""
     done, file, text = receipt.header, receipt.file, receipt.text or b""
     if done is None:
         raise Damaged("the receipt has no header")
@@ -191,18 +191,20 @@ def _check(store: Store, receipt: Contents) -> Header:
     with MapFile(store) as map_file:
         goal_map = map_file.parse(map_file.read().text)
     if not has_reference(goal_map, done, file):
-        raise Refused(f"{MAP_NAME} no longer has {file!r} at {place_of(done)}: it was changed since, and is kept.")
+        raise CommitRefused(
+            f"{MAP_NAME} no longer has {file!r} at {place_of(done)}: it was changed since, and is kept."
+        )
     own = {found.span for place in done.places if (found := find_reference(goal_map, place, file)) is not None}
-    users = len(users_of(goal_map, done.folder, file))
+    users = len(possible_users_of(goal_map, done.folder, file))
     if done.naming == "autogen" and users > len(own):
-        raise Refused(f"{file} is used {users} times by now. Remove the other references first. It is kept.")
+        raise CommitRefused(f"{file} is used {users} times by now. Remove the other references first. It is kept.")
     try:
         with enter(store.root, path) as folder:
             there = read_component(folder, name)
     except FileNotFoundError:
         there = None
     if there != text:
-        raise Refused(f"{done.folder}/{file} was changed since, and is kept. Delete it yourself if you want to.")
+        raise CommitRefused(f"{done.folder}/{file} was changed since, and is kept. Delete it yourself if you want to.")
     return Header(
         tx=new_tx(),
         kind="undo",
@@ -236,7 +238,7 @@ def finish_undo(store: Store, record: Record) -> str:
                 lambda text: without_reference(map_file.parse(text), header.places, header.old, header.file),
             )
             store.report.changes += [MapChange(place, header.old, header.file) for place in header.places]
-        users = users_of(map_file.parse(map_file.read().text), header.folder, header.component)
+        users = possible_users_of(map_file.parse(map_file.read().text), header.folder, header.component)
     is_in_use = header.naming == "autogen" and bool(users)
     remove_component(store, header, header.component, header.sha256, keep=is_in_use)
     # No fsync of its own: a receipt that came back would be refused, since the map no longer has its reference.

@@ -1,14 +1,13 @@
 """The embedded model: llama.cpp's own server in a subprocess, asked like any other endpoint.
 
-It is started at the first use, stopped when nobody has used it for a while, and dies with its standard input, so it
-cannot outlive the process that started it. It listens on the loopback interface only, under a random key.
+It is started at the first use, stopped after a time without use, and ends when its standard input closes, so it cannot
+outlive the process that started it. It listens on the loopback interface only, with a random key.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import json
 import logging
 import os
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 from goalmap.generation.failures import ModelError
 from goalmap.generation.model import ModelSettings
-from goalmap.generation.weights import find_weights, install_local_model
+from goalmap.generation.weights import RUNTIME, find_weights, has_runtime, install_local_model
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -28,9 +27,8 @@ __all__ = ["LocalModel", "install_local_model"]
 
 IDLE_S = 300.0
 
-# The releases of the program that runs the model: from the first, up to but not including the last. pyproject.toml says
-# the same to installers; but what is installed need not have been installed by its rules.
-RUNTIME = "xllamacpp"
+# The releases of the runtime that work: from the first, up to but not including the last. pyproject.toml says the same
+# to installers; but what is installed need not have been installed by its rules.
 RUNTIME_FROM, RUNTIME_BEFORE = (2026, 8), (2026, 11)
 
 _START_TIMEOUT_S = 120.0
@@ -48,7 +46,7 @@ _log = logging.getLogger(__name__)
 class LocalModel:
     """The embedded model of one process; an asynchronous context manager that stops it at the end.
 
-    Cheap to make: nothing is looked for or started before it is asked for. `environ` is where
+    Making one does nothing yet: its file is looked for, and its process started, on first use. `environ` is where
     `GOALMAP_LOCAL_GGUF` is looked up, by default the environment of this process.
     """
 
@@ -63,7 +61,7 @@ class LocalModel:
         self._process: asyncio.subprocess.Process | None = None
         self._stderr: asyncio.Task[str] | None = None
         self._settings: ModelSettings | None = None
-        # The loop holds tasks weakly; these must not vanish halfway.
+        # The loop references tasks weakly; these must not be collected before they end.
         self._stopping: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
 
@@ -89,16 +87,16 @@ class LocalModel:
     async def start(self) -> ModelSettings:
         """Start the model unless it runs, and return how to reach it. It stops after `idle_s` without use.
 
-        Raises `ModelError`. Whoever streams longer than that holds it with `running`.
+        Raises `ModelError`. Use `running` for what may take longer than that.
         """
         async with self._lock:
             settings = await self._ensure_started()
-        self._rest()
+        self._restart_idle_timer()
         return settings
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[ModelSettings]:
-        """Hold the model for the length of a block: it is started if need be, and not stopped for idleness."""
+        """Keep the model running during a block; start it if it does not run."""
         self._users += 1
         try:
             async with self._lock:
@@ -106,7 +104,7 @@ class LocalModel:
             yield settings
         finally:
             self._users -= 1
-            self._rest()
+            self._restart_idle_timer()
 
     async def stop(self) -> None:
         """Stop the model if it runs, and wait until its process is gone. It can be started again."""
@@ -121,8 +119,8 @@ class LocalModel:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    def _rest(self) -> None:
-        """Count the idle time from now, if nobody uses the model."""
+    def _restart_idle_timer(self) -> None:
+        """Count the idle time from now, unless somebody uses the model."""
         if self._idle_timer is not None:
             self._idle_timer.cancel()
             self._idle_timer = None
@@ -155,7 +153,7 @@ class LocalModel:
         n_threads = 1 if weights.tiny else max(1, (os.cpu_count() or 1) // 2)
         command = [sys.executable, "-P", "-m", "goalmap.generation.local_server"]
         command += [str(weights.path), str(n_ctx), str(n_threads)]
-        # Without a key of the user's: the model needs none.
+        # Without the user's keys: the model needs none.
         environ = {name: value for name, value in os.environ.items() if not name.upper().endswith("_API_KEY")}
         environ |= {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONUTF8": "1"}
         _log.info("starting the embedded model %s", weights.path.name)
@@ -177,20 +175,20 @@ class LocalModel:
         except TimeoutError:
             hello = b""
         try:
-            told = json.loads(hello)
+            endpoint = json.loads(hello)
         except ValueError:
             raise await self._failed_start(weights) from None
         return ModelSettings(
-            base_url=told["base_url"],
+            base_url=endpoint["base_url"],
             name=weights.name,
-            api_key=told["api_key"],
+            api_key=endpoint["api_key"],
             timeout_s=_REPLY_TIMEOUT_S,
             max_output_tokens=_MAX_OUTPUT_TOKENS,
             max_retries=0,
         )
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
-        """Notice a process that ends by itself: killed for want of memory, say. The next use starts another."""
+        """Forget a process that ends by itself, such as one killed for lack of memory. The next use starts another."""
         await process.wait()
         if self._process is process and self._settings is not None:
             _log.warning("the embedded model ended by itself (%s)", process.returncode)
@@ -200,8 +198,8 @@ class LocalModel:
     async def _failed_start(self, weights: Weights) -> ModelError:
         stderr = self._stderr
         await self._end_process()
-        said = (await stderr if stderr is not None else "").strip().splitlines()
-        _log.warning("the embedded model did not start: %s", " | ".join(said[-5:]))
+        lines = (await stderr if stderr is not None else "").strip().splitlines()
+        _log.warning("the embedded model did not start: %s", " | ".join(lines[-5:]))
         return ModelError(
             "local",
             f"The embedded model {weights.path.name} did not start.",
@@ -235,13 +233,13 @@ def _check_runtime() -> None:
     from importlib import metadata
 
     next_step = "Run `pip install 'goalmap[local]'`, or set OPENAI_API_KEY or GOALMAP_MODEL_BASE_URL."
-    if importlib.util.find_spec(RUNTIME) is None:
+    if not has_runtime():
         raise ModelError("not-configured", "The program that runs the embedded model is not installed.", next_step)
     try:
         version = metadata.version(RUNTIME)
         release = tuple(int(part) for part in version.split(".")[:2])
     except (metadata.PackageNotFoundError, ValueError):
-        return  # built by hand, or renamed: whoever does that knows which one it is
+        return  # built by hand, or renamed: assume that it works
     if not RUNTIME_FROM <= release < RUNTIME_BEFORE:
         first, before = (".".join(map(str, bound)) for bound in (RUNTIME_FROM, RUNTIME_BEFORE))
         raise ModelError(
@@ -252,7 +250,7 @@ def _check_runtime() -> None:
 
 
 async def _drain(stderr: asyncio.StreamReader | None) -> str:
-    """Read what the process says until it ends, and return the last of it."""
+    """Read until the process ends; return the last characters."""
     kept = ""
     while stderr is not None and (block := await stderr.read(4096)):
         kept = (kept + block.decode("utf-8", "replace"))[-_KEPT_STDERR_CHARS:]

@@ -1,9 +1,9 @@
-"""The program that serves the embedded model: run by `local.py` as a subprocess, never imported by the rest of Goalmap.
+"""The program that serves the embedded model: run by `local.py` as a subprocess, never imported by Goalmap.
 
 Usage: `python -m goalmap.generation.local_server WEIGHTS N_CTX N_THREADS`
 
-It prints one line of JSON, `{"base_url": …, "api_key": …}`, once the model answers, and lives until its standard
-input closes. A pipe closes by itself however the parent ends, so a killed editor leaves no model behind.
+It prints one line of JSON, `{"base_url": …, "api_key": …}`, once the model answers, and runs until its standard input
+closes. However the parent ends, the system closes that pipe: a killed editor leaves no model behind.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 def _exit_when_stdin_closes() -> None:
     while os.read(0, 4096):
         pass
-    # Straight out: llama.cpp's threads would hold up an orderly end for as long as they generate.
+    # Without cleaning up: an orderly exit would wait for llama.cpp's threads until they have generated.
     os._exit(0)
 
 

@@ -1,9 +1,9 @@
-"""Endless repetition, seen while a model still writes: small models fall into it and would never stop by themselves.
+"""Detection of endless repetition while a model still writes: small models would never stop by themselves.
 
 A text loops when its end repeats what came just before it, over and over. Two measures watch for that: words, with
-periods up to a paragraph, and characters with short periods, for what holds no words. Both count how far the text
-has been equal to itself one period earlier; a single different word starts the count anew, so a list whose items
-begin alike, a table, or a form with the same fields in each section is no loop.
+periods up to a paragraph, and characters with short periods, for what holds no words. Both count for how long the text
+has been equal to itself one period earlier; a single different word resets the count, so a list whose items begin
+alike, a table, or a form with the same fields in each section is no loop.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ _PIECE = re.compile(rf"([{_UNSPACED}])|([^\W{_UNSPACED}]+)|[^\w{_UNSPACED}]+")
 
 
 class LoopWatch:
-    """Watches a text as it arrives. How the text is cut into chunks makes no difference to the verdict."""
+    """Detects a loop in a text that arrives in chunks; how it is cut into chunks makes no difference."""
 
     def __init__(self) -> None:
         self.looping = False
-        self._word = ""  # the last one, which may go on in the next chunk
+        self._word = ""  # the last one, which may continue in the next chunk
         self._words: list[str] = []
         self._equal_words = [0] * (_MAX_PERIOD_WORDS + 1)
         self._last_chars = ""
         self._equal_chars = [0] * (_MAX_PERIOD_CHARS + 1)
 
     def feed(self, chunk: str) -> bool:
-        """Take the next piece of the text; return whether the text so far has fallen into a loop."""
+        """Add the next piece of the text; return whether the text so far holds a loop."""
         for char in chunk:
             self._take_char(char)
         for unspaced, letters in _PIECE.findall(chunk):
@@ -78,7 +78,5 @@ class LoopWatch:
 
 
 def has_loop(text: str) -> bool:
-    """Return whether `text` repeats itself endlessly anywhere."""
-    watch = LoopWatch()
-    # The line break ends the last word.
-    return watch.feed(text + "\n")
+    """Return whether `text` holds a loop anywhere."""
+    return LoopWatch().feed(text + "\n")  # the line break ends the last word

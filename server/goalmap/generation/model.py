@@ -1,10 +1,10 @@
 """One streamed reply from an endpoint that speaks OpenAI's chat protocol.
 
-A key is bound to the origin it came with (scheme, host, port) and is sent nowhere else: an address that comes from
-the settings of some workspace cannot collect the key of another one. It is set on each request in the last moment,
-so neither the SDK's objects nor its log ever hold it. Redirects are not followed.
+A key is bound to the origin it came with (scheme, host, port) and is sent to no other: an address in the settings of a
+workspace cannot collect the key of another endpoint. The key is set on each request just before it is sent, so neither
+the SDK's objects nor its log ever hold it. Redirects are not followed.
 
-The SDK costs a second to import; it is imported when a reply is wanted, and not on the event loop.
+The SDK takes a second to import; it is imported when a reply is wanted, in a thread.
 """
 
 from __future__ import annotations
@@ -18,14 +18,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from goalmap.generation.failures import (
-    ModelError,
-    closed,
-    from_environment_fault,
-    from_exception,
-    garbage,
-    inactivity,
-)
+from goalmap.generation import failures
+from goalmap.generation.failures import ModelError
 
 if TYPE_CHECKING:
     import ssl
@@ -43,13 +37,13 @@ DEFAULT_TIMEOUT_S = 60.0
 DEFAULT_MAX_OUTPUT_TOKENS = 4096
 DEFAULT_MAX_RETRIES = 2
 
-# Whoever clicked is waiting: a longer pause is reported instead of sat out.
+# A user is waiting: a longer pause is reported as an error.
 _MAX_PAUSE_S = 10.0
 _CONNECT_TIMEOUT_S = 10.0
-# A component is a few kilobytes. An endpoint that sends more than this is broken, or means harm.
+# A component is a few kilobytes. An endpoint that sends more than this is broken or hostile.
 _MAX_TEXT_CHARS = 2 * 1024 * 1024
-# What is around the text may be a hundred times as long: a few hundred bytes for each token, also for what a model only
-# thinks. No event is kept, so that a long reply costs time and no memory, unless it is one long event.
+# The events around the text may be a hundred times as long: a few hundred bytes for each token, those of a model's
+# thoughts included. No event is kept, so only a single long event costs memory.
 _MAX_WIRE_BYTES = 64 * 1024 * 1024
 _MAX_EVENT_BYTES = 8 * 1024 * 1024
 _END_OF_EVENT = re.compile(rb"\n\n|\r\n\r\n|\r\r")
@@ -58,8 +52,8 @@ _END = object()
 
 _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-# Everything else that a request may carry comes from the environment by way of the SDK (OPENAI_CUSTOM_HEADERS,
-# OPENAI_ORG_ID, the machine's platform), and was not meant for just any endpoint.
+# The SDK adds others from the environment (OPENAI_CUSTOM_HEADERS, OPENAI_ORG_ID, the machine's platform), which were
+# not meant for every endpoint.
 _SENT_HEADERS = frozenset(
     {"host", "accept", "accept-encoding", "connection", "content-type", "content-length", "transfer-encoding"}
     | {"user-agent"}
@@ -71,10 +65,10 @@ _OPENAI_ACCOUNT_HEADERS = frozenset({"openai-organization", "openai-project"})
 class ModelSettings:
     """Which model to ask, and how long to wait for it.
 
-    `base_url` None is OpenAI's own address; with neither `base_url` nor `api_key` no endpoint is configured, and
-    the embedded model is meant. `timeout_s` is how long the endpoint may stay silent, not how long the reply may
-    take. `key_origin` is the one origin the key may be sent to: by default that of `base_url` at the time the key
-    was given, so `dataclasses.replace(settings, base_url=…)` never takes the key along to another origin.
+    `base_url` None is OpenAI's own address; with neither `base_url` nor `api_key` no endpoint is configured, and the
+    embedded model is used. `timeout_s` limits the endpoint's silence, not the length of the reply. `key_origin` is the
+    one origin the key may be sent to: by default that of `base_url` when the key was given, so
+    `dataclasses.replace(settings, base_url=…)` never sends the key to another origin.
     """
 
     base_url: str | None = None
@@ -91,12 +85,12 @@ class ModelSettings:
 
     @property
     def is_configured(self) -> bool:
-        """Whether an endpoint is named at all; the embedded model is for when none is."""
+        """Whether an endpoint is named; else the embedded model is used."""
         return self.base_url is not None or self.api_key is not None
 
     @property
     def address(self) -> str:
-        """The endpoint's address as it may be shown: without user, password and query."""
+        """The endpoint's address, safe to show: without user, password and query."""
         parts = urlsplit(self.base_url or DEFAULT_BASE_URL)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
 
@@ -161,19 +155,19 @@ def from_environment(environ: Mapping[str, str]) -> ModelSettings:
     `GOALMAP_MODEL_BASE_URL` of another origin. `GOALMAP_API_KEY` belongs to the address that results.
     """
 
-    def variable(name: str) -> str | None:
+    def value_of(name: str) -> str | None:
         return environ.get(name, "").strip() or None
 
-    openai_base_url = variable("OPENAI_BASE_URL")
-    base_url = variable("GOALMAP_MODEL_BASE_URL") or openai_base_url
-    goalmap_key = variable("GOALMAP_API_KEY")
-    home = base_url if goalmap_key else openai_base_url
+    openai_base_url = value_of("OPENAI_BASE_URL")
+    base_url = value_of("GOALMAP_MODEL_BASE_URL") or openai_base_url
+    goalmap_key = value_of("GOALMAP_API_KEY")
+    address_of_key = base_url if goalmap_key else openai_base_url
     return ModelSettings(
         base_url=base_url,
-        name=variable("GOALMAP_MODEL_NAME"),
-        api_key=goalmap_key or variable("OPENAI_API_KEY"),
+        name=value_of("GOALMAP_MODEL_NAME"),
+        api_key=goalmap_key or value_of("OPENAI_API_KEY"),
         # An address that cannot be read has no origin, and so no key.
-        key_origin=origin(home or DEFAULT_BASE_URL) or "none",
+        key_origin=origin(address_of_key or DEFAULT_BASE_URL) or "none",
     )
 
 
@@ -186,10 +180,10 @@ async def stream_completion(
 ) -> AsyncGenerator[Delta, None]:
     """Yield the reply to `messages` as it arrives; the last piece has the finish reason.
 
-    Raises `ModelError`, and nothing else but cancellation. A request that failed before anything arrived is sent
-    again up to `settings.max_retries` times where the endpoint is busy or broken; a silent one is not, because it
-    may have been paid for. Close the iterator (`contextlib.aclosing`) to stop early: that, and cancelling the task,
-    closes the connection at once. `extra_body` is for parameters beyond OpenAI's, such as llama.cpp's `grammar`.
+    Raises `ModelError`, and nothing else but cancellation. A request that failed before anything arrived is sent again
+    up to `settings.max_retries` times where the endpoint is busy or broken. After a timeout it is not: it may have been
+    billed, which is why the SDK's own retries are off. Closing the iterator (`contextlib.aclosing`) or cancelling the
+    task closes the connection at once. `extra_body` has parameters beyond OpenAI's, such as llama.cpp's `grammar`.
     """
     problem = settings.problem()
     if problem is not None:
@@ -221,8 +215,8 @@ async def _request(
     try:
         client = _client(settings)
     except Exception as error:  # noqa: BLE001 - the environment's certificates and proxies are read here
-        failure = from_environment_fault(error)
-    if failure is not None:  # out here: see below
+        failure = failures.from_environment_fault(error, settings)
+    if failure is not None:  # raised here for the same reason as below
         raise failure
     request: dict[str, Any] = {
         "model": settings.name or DEFAULT_MODEL_NAME,
@@ -241,32 +235,33 @@ async def _request(
         while True:
             chunk = await _within(anext(events, _END), settings)
             if chunk is _END:
-                failure = closed(settings)
+                failure = failures.CLOSED.error(settings)
                 break
             piece = _piece(chunk, settings)
-            # Hundreds of events may have come at once. Who else has work to do has it between them.
+            # Hundreds of events may have come at once: let other tasks run between them.
             await asyncio.sleep(0)
             text_chars += len(piece.text)
             if text_chars > _MAX_TEXT_CHARS:
-                failure = _too_much(settings, f"{_MAX_TEXT_CHARS // 1024**2} million characters")
+                failure = failures.TOO_LARGE.error(settings, size=f"{_MAX_TEXT_CHARS // 1024**2} million characters")
                 break
             if piece.finish_reason is not None and not text_chars:
-                failure = _empty(piece.finish_reason, settings)
+                is_cut = piece.finish_reason == "length"
+                failure = (failures.ALL_TOKENS_USED if is_cut else failures.EMPTY).error(settings)
                 break
             if piece.text or piece.finish_reason is not None:
                 yield piece
-            # What may follow is a count of tokens, and an end that some proxies delay.
+            # Only a count of tokens may follow, and an end that some proxies delay.
             if piece.finish_reason is not None:
                 return
     except ModelError as error:
         failure = error
     except Exception as error:  # noqa: BLE001 - an SDK may raise anything over garbage; cancellation is no Exception
-        failure = from_exception(error, settings)
+        failure = failures.from_exception(error, settings)
     finally:
         if stream is not None:
             await stream.close()
         await client.close()
-    # Raised out here, so that no exception that knows the request hangs on to it as its context.
+    # Raised here and not above, so that no exception that knows the request, and its key, becomes its context.
     raise failure
 
 
@@ -279,26 +274,25 @@ def _client(settings: ModelSettings) -> openai.AsyncOpenAI:
     is_loopback = settings.is_loopback
     kept = _SENT_HEADERS | (_OPENAI_ACCOUNT_HEADERS if is_openai and settings.sends_key else frozenset())
 
-    async def dress(request: Any) -> None:
+    async def set_headers(request: Any) -> None:
         for name in set(request.headers) - kept:
             del request.headers[name]
         if settings.sends_key:
             request.headers["authorization"] = f"Bearer {settings.api_key}"
 
-    async def cap(response: Any) -> None:
-        response.aiter_bytes = _capped(response.aiter_bytes, settings)
+    async def limit_size(response: Any) -> None:
+        response.aiter_bytes = _limited(response.aiter_bytes, settings)
 
     transport = openai.DefaultAsyncHttpxClient(
         follow_redirects=False,
-        # A proxy is for the world outside; one that is set for everything would be told this machine's own key.
+        # An endpoint on this machine is reached without a proxy, which would see its key.
         trust_env=not is_loopback,
-        # Loading the certificates of all authorities takes longer than a sentence of the embedded model, which is
-        # not reached by TLS at all.
+        # The embedded model is reached without TLS, and to load all certificates takes longer than to write a sentence.
         verify=_own_certificates() if is_loopback and url.scheme == "https" else not is_loopback,
-        event_hooks={"request": [dress], "response": [cap]},
+        event_hooks={"request": [set_headers], "response": [limit_size]},
     )
     return openai.AsyncOpenAI(
-        api_key="kept-out-of-the-sdk",
+        api_key="set-by-the-hook",
         base_url=settings.base_url or DEFAULT_BASE_URL,
         timeout=openai.Timeout(settings.timeout_s, connect=min(_CONNECT_TIMEOUT_S, settings.timeout_s)),
         max_retries=0,
@@ -307,7 +301,7 @@ def _client(settings: ModelSettings) -> openai.AsyncOpenAI:
 
 
 def _own_certificates() -> ssl.SSLContext | bool:
-    """Return what SSL_CERT_FILE and SSL_CERT_DIR name, which a client without proxies would not look at either."""
+    """Return the certificates of SSL_CERT_FILE and SSL_CERT_DIR, which a client with `trust_env=False` ignores."""
     import ssl
 
     cafile, capath = os.environ.get("SSL_CERT_FILE") or None, os.environ.get("SSL_CERT_DIR") or None
@@ -320,56 +314,45 @@ def _limit_parameter(settings: ModelSettings) -> str:
     return "max_completion_tokens" if host.endswith(("api.openai.com", ".openai.azure.com")) else "max_tokens"
 
 
-def _capped(read: Callable[..., AsyncIterator[bytes]], settings: ModelSettings) -> Callable[..., AsyncIterator[bytes]]:
-    async def capped(*args: Any) -> AsyncIterator[bytes]:
+def _limited(read: Callable[..., AsyncIterator[bytes]], settings: ModelSettings) -> Callable[..., AsyncIterator[bytes]]:
+    async def limited(*args: Any) -> AsyncIterator[bytes]:
         size_bytes = event_bytes = 0
         end = b""
         async for chunk in read(*args):
             size_bytes += len(chunk)
             event_bytes += len(chunk)
-            for found in _END_OF_EVENT.finditer(end + chunk):
-                event_bytes = len(end) + len(chunk) - found.end()
+            for match in _END_OF_EVENT.finditer(end + chunk):
+                event_bytes = len(end) + len(chunk) - match.end()
             end = (end + chunk)[-3:]
             for taken_bytes, limit_bytes in ((size_bytes, _MAX_WIRE_BYTES), (event_bytes, _MAX_EVENT_BYTES)):
                 if taken_bytes > limit_bytes:
-                    raise _too_much(settings, f"{limit_bytes // 1024**2} MB")
+                    raise failures.TOO_LARGE.error(settings, size=f"{limit_bytes // 1024**2} MB")
             yield chunk
 
-    return capped
-
-
-def _too_much(settings: ModelSettings, size: str) -> ModelError:
-    return ModelError(
-        "garbage", f"{settings.address} sent more than {size}.", "Check that goalmap.model.baseUrl names a chat model."
-    )
+    return limited
 
 
 async def _within(step: Awaitable[_T], settings: ModelSettings) -> _T:
-    # Around every step, because a server can also stay silent within a line, or send nothing but keep-alives.
+    # The SDK's own timeout is reset by every byte: a server may send half a line, or nothing but keep-alives.
     try:
         async with asyncio.timeout(settings.timeout_s):
             return await step
     except TimeoutError:
-        raise inactivity(settings) from None
+        raise failures.SILENT.error(settings) from None
 
 
 def _events(stream: Any, settings: ModelSettings) -> AsyncIterator[Any]:
     content_type = stream.response.headers.get("content-type", "")
     if content_type.partition(";")[0].strip().lower() in {"text/html", "application/json"}:
-        raise ModelError(
-            "garbage",
-            f"{settings.address} answered with a document instead of a stream of text.",
-            "Check that goalmap.model.baseUrl names an endpoint that speaks OpenAI’s protocol with streaming; it often "
-            "ends in /v1.",
-        )
+        raise failures.NOT_A_STREAM.error(settings)
     return aiter(stream)
 
 
 def _piece(chunk: Any, settings: ModelSettings) -> Delta:
-    """Return what one event of the stream adds; the SDK hands on whatever JSON came, so nothing is certain here."""
+    """Return what one event of the stream adds. The SDK does not validate events, so any JSON may come."""
     choices = getattr(chunk, "choices", None)
     if not isinstance(choices, list):
-        raise garbage(settings)
+        raise failures.NOT_A_REPLY.error(settings)
     if not choices:
         return Delta("")
     delta = getattr(choices[0], "delta", None)
@@ -377,17 +360,7 @@ def _piece(chunk: Any, settings: ModelSettings) -> Delta:
     finish_reason = getattr(choices[0], "finish_reason", None) or None
     refusal = getattr(delta, "refusal", None)
     if not isinstance(text, str) or not isinstance(finish_reason, str | None):
-        raise garbage(settings)
+        raise failures.NOT_A_REPLY.error(settings)
     if isinstance(refusal, str) and refusal.strip():
-        raise ModelError("refused", "The model declined to write this.", "Describe the component in other words.")
+        raise failures.DECLINED.error(settings)
     return Delta(text, finish_reason)
-
-
-def _empty(finish_reason: str, settings: ModelSettings) -> ModelError:
-    if finish_reason == "length":
-        return ModelError(
-            "refused",
-            f"The model used all of its {settings.max_output_tokens} tokens before it wrote anything.",
-            "Raise goalmap.model.maxOutputTokens: models that think first need several thousand.",
-        )
-    return ModelError("empty", f"{settings.address} sent an empty reply.", "Run it again, or choose another model.")

@@ -1,18 +1,19 @@
 """What a model is asked: one component, described by its user, in the company of its neighbours.
 
-Pure: a `Brief` in, messages out. Whatever comes from files and descriptions is quoted as data between tags whose
-name is a digest of that very data. A text cannot hold the digest of a whole that contains it, so no component can
-close its own quotation and speak as Goalmap.
+Pure: a `Brief` in, messages out. Text from files and descriptions is quoted as data between tags whose name is a digest
+of that data. A text cannot hold the digest of a whole that contains it, so no component can close its own quotation and
+pose as Goalmap's instructions.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
-from bisect import bisect_right
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import TYPE_CHECKING
+
+from goalmap.core.text import CONTROLS, DIRECTION_OVERRIDES, LINE_BREAKS, SURROGATES
+from goalmap.core.tokens import estimate_tokens, first_tokens
+from goalmap.generation.failures import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,15 +21,15 @@ if TYPE_CHECKING:
 MAX_DESCRIPTION_CHARS = 500
 DEFAULT_BUDGET_TOKENS = 6000
 
-# A neighbour of which less than this would be left says nothing about tone or content.
+# An excerpt shorter than this shows neither tone nor content, and is left out.
 _MIN_EXCERPT_TOKENS = 20
 _MAX_GOAL_DESCRIPTION_CHARS = 1000
 _MAX_NAME_CHARS = 200
 _CUT = "\n[… cut here to save space]"
 
-_LINE_BREAKS = frozenset("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029")
-# Overrides and isolates reorder what a reader sees, so a description could say something else than it shows.
-_BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_LINE_BREAK = re.compile(f"[\n{LINE_BREAKS}]")
+# With direction overrides a description could say something else than it shows.
+_CONTROL = re.compile(f"[\t{CONTROLS}{SURROGATES}{DIRECTION_OVERRIDES}]")
 
 _ROLES = {
     "persona": "says who the assistant is: a role with its experience, its priorities, its habits and its limits. "
@@ -64,28 +65,17 @@ class Brief:
     examples: tuple[tuple[str, str], ...] = ()
 
 
-def estimate_tokens(text: str) -> int:
-    """Return about how many tokens `text` is: a quarter per ASCII character, one per any other, rounded up.
-
-    Scripts without an alphabet come to one token per character and more, which a plain quarter would hide.
-    """
-    ascii_chars = sum(char < "\x80" for char in text)
-    return -(-ascii_chars // 4) + len(text) - ascii_chars
-
-
 def validate_description(value: object) -> str | None:
     """Return why `value` cannot be the description of a component, as a sentence for its user, or None if it can."""
     if not isinstance(value, str) or not value.strip():
         return "Describe the component in one line, for example “root cause analysis of production incidents”."
     text = value.strip()
-    if any(char in _LINE_BREAKS for char in text):
+    if _LINE_BREAK.search(text):
         return "The description is one line: leave out the line breaks."
     if len(text) > MAX_DESCRIPTION_CHARS:
         return f"The description has {len(text)} characters; at most {MAX_DESCRIPTION_CHARS} are possible."
-    for char in text:
-        if unicodedata.category(char) in {"Cc", "Cs"} or char in _BIDI_CONTROLS:
-            return f"The description holds the invisible control character U+{ord(char):04X}: remove it."
-    return None
+    control = _CONTROL.search(text)
+    return control and f"The description holds the invisible control character U+{ord(control[0]):04X}: remove it."
 
 
 def guess_description(file: str, goal: tuple[str, ...]) -> str:
@@ -106,7 +96,7 @@ def guess_description(file: str, goal: tuple[str, ...]) -> str:
 
 
 def messages(brief: Brief, *, budget_tokens: int = DEFAULT_BUDGET_TOKENS) -> list[dict[str, str]]:
-    """Return the chat messages that ask for `brief`, at most `budget_tokens` by `estimate_tokens`.
+    """Return the chat messages that ask for `brief`, at most `budget_tokens` by `core.tokens.estimate_tokens`.
 
     What does not fit is cut from the siblings and the examples, the longest first, until they share the room that
     is left equally. The request itself is never cut, so a budget below some 900 tokens cannot always be kept.
@@ -126,14 +116,15 @@ def messages(brief: Brief, *, budget_tokens: int = DEFAULT_BUDGET_TOKENS) -> lis
         ]
 
     wrapping = [_quote(mark, source, _CUT) + "\n\n" for source, _ in neighbours]
-    spent = sum(estimate_tokens(message["content"]) for message in build([]))
-    room = budget_tokens - spent - sum(estimate_tokens(text) + 1 for text in wrapping)
-    allotted = share([estimate_tokens(text.strip()) for _, text in neighbours], room)
+    spent = sum(estimate_tokens(message["content"]).number for message in build([]))
+    # Estimates are rounded: half a token for each of the messages before and after, each wrapping and each excerpt.
+    room = budget_tokens - spent - 2 - sum(estimate_tokens(text).number + 1 for text in wrapping)
+    allotted = share([estimate_tokens(text.strip()).number for _, text in neighbours], room)
     return build(
         [
             (source, excerpt(text.strip(), tokens))
             for (source, text), tokens in zip(neighbours, allotted, strict=True)
-            if text.strip() and tokens >= min(_MIN_EXCERPT_TOKENS, estimate_tokens(text.strip()))
+            if text.strip() and tokens >= min(_MIN_EXCERPT_TOKENS, estimate_tokens(text.strip()).number)
         ]
     )
 
@@ -150,10 +141,9 @@ def share(wanted: Sequence[int], room: int) -> list[int]:
 
 def excerpt(text: str, tokens: int) -> str:
     """Return `text`, or as many of its first words as fit into `tokens`, with a note that it was cut."""
-    if estimate_tokens(text) <= tokens:
+    if estimate_tokens(text).number <= tokens:
         return text
-    quarters = list(accumulate(1 if char < "\x80" else 4 for char in text))
-    head = text[: bisect_right(quarters, 4 * tokens)]
+    head = first_tokens(text, tokens)
     # Half a word at the end is copied by small models; a script without spaces is cut where it is.
     whole_words = head[: max(head.rfind(" "), head.rfind("\n"))] if " " in head or "\n" in head else head
     return whole_words.rstrip() + _CUT
@@ -172,8 +162,7 @@ def unused_mark(data: Sequence[str], *, digits: int = 8) -> str:
 
 def _name(name: str) -> str:
     """Return a name fit for one line within a tag."""
-    one_line = " ".join("".join(char if char.isprintable() else " " for char in name).split())
-    return one_line[:_MAX_NAME_CHARS]
+    return one_line(name)[:_MAX_NAME_CHARS]
 
 
 def _quote(mark: str, source: str, text: str) -> str:

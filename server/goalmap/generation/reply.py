@@ -1,9 +1,8 @@
-"""What we accept from a model: the component itself, and nothing that only looks like one.
+"""From a model's reply to a component, or to the reason why the reply is none.
 
-Pure. What is wrapped around the whole reply goes: thoughts, a greeting, a code fence, a closing remark, the end
-marks of a chat format, characters that cannot be seen. What stands within the text stays as it is, even where it
-looks odd: a component may well be about code fences, `<think>` tags or refusals. A reply that is no component is
-refused as a whole, with the next step for its user.
+Pure. What is wrapped around the whole reply is removed: thoughts, a greeting, a code fence, a closing remark, the end
+marks of a chat format, invisible characters. What stands within the text stays as it is, even where it looks odd: a
+component may well be about code fences, `<think>` tags or refusals. A reply that is no component is rejected.
 """
 
 from __future__ import annotations
@@ -12,12 +11,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from goalmap.core.text import CONTROLS, DIRECTION_OVERRIDES, LINE_BREAKS, SURROGATES, WITHOUT_WIDTH
 from goalmap.generation.loops import WORD, LoopWatch, has_loop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["Accepted", "LoopWatch", "Refused", "RefusedCode", "accept", "clean"]
+__all__ = ["Accepted", "LoopWatch", "Rejected", "RejectionCode", "accept", "clean"]
 
 MAX_CHARS = 200_000
 _MIN_WORDS = 4
@@ -29,7 +29,7 @@ _MAX_COPIED = 0.5
 _MIN_TRIGRAMS = 40
 _MIN_FOUR_GRAMS = 20
 
-RefusedCode = Literal[
+RejectionCode = Literal[
     "empty", "declined", "short", "loop", "repetitive", "copied", "filtered", "cut", "damaged", "too-long"
 ]
 
@@ -43,29 +43,26 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """A reply that is no component. `worth_retrying`: another try may well end better."""
+class Rejected:
+    """Why a reply is no component, and the user's next step. `worth_retrying`: another reply may well be accepted."""
 
-    code: RefusedCode
+    code: RejectionCode
     reason: str
     next_step: str
     worth_retrying: bool = True
 
 
 _ANOTHER_TRY = "Run it again, describe the component in other words, or choose another model."
+LOOPING = Rejected("loop", "The model repeated itself endlessly.", _ANOTHER_TRY)
 
 # CSI and OSC sequences steer a terminal; without their first character the rest would remain as visible litter.
 _TERMINAL_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")
-_LINE_BREAK = re.compile(r"\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
-# Controls, overrides and isolates, and what has no width. Joiners (U+200C, U+200D) and the plain direction marks
-# stay: emoji, Persian, Arabic and Hebrew need them.
-_INVISIBLE = re.compile(
-    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u200b\u2060-\u2064\u206a-\u206f\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb]"
-)
+_LINE_BREAK = re.compile(rf"\r\n|[{LINE_BREAKS}]")
+_INVISIBLE = re.compile(f"[{CONTROLS}{WITHOUT_WIDTH}{DIRECTION_OVERRIDES}]")
 # Tag characters can smuggle a second, unseen text; only in a flag, after U+1F3F4, they are seen.
 _TAGS = re.compile("(\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f)|[\U000e0000-\U000e007f]")
 _LEADING_BLANK_LINES = re.compile(r"\A(?:[^\S\n]*\n)+")
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE = re.compile(f"[{SURROGATES}]")
 
 _THOUGHTS = re.compile(r"\s*<(think|thinking|reasoning)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
 # Some chat formats open the thoughts themselves, so that only their end is in the reply.
@@ -108,30 +105,30 @@ _DECLINED = re.compile(
 _MAX_DECLINED_WORDS = 120
 
 
-def accept(raw: str, *, finish_reason: str | None, examples: Sequence[str] = ()) -> Accepted | Refused:
+def accept(raw: str, *, finish_reason: str | None, examples: Sequence[str] = ()) -> Accepted | Rejected:
     """Return the component in the reply `raw`, or why there is none. Never raises.
 
     `finish_reason` is the endpoint's; `examples` are the texts that were shown to the model, which it must not copy.
-    What has been accepted once is accepted again, unchanged.
+    A text that was accepted is accepted again, unchanged.
     """
     if finish_reason == "content_filter":
-        return Refused(
+        return Rejected(
             "filtered",
             "The endpoint’s content filter stopped the reply.",
             "Describe the component in other words, or use another endpoint.",
             worth_retrying=False,
         )
     if len(raw) > MAX_CHARS:
-        return Refused("too-long", f"The reply is longer than {MAX_CHARS} characters.", _ANOTHER_TRY)
+        return Rejected("too-long", f"The reply is longer than {MAX_CHARS} characters.", _ANOTHER_TRY)
     if "\0" in raw:
-        return Refused("damaged", "The reply holds NUL characters, which no text has.", _ANOTHER_TRY)
+        return Rejected("damaged", "The reply holds NUL characters, which no text has.", _ANOTHER_TRY)
     text = clean(raw)
     words = [word.lower() for word in WORD.findall(text)]
-    refused = _refusal(text, words, examples)
-    if refused is not None:
-        return refused
+    rejected = _rejection(text, words, examples)
+    if rejected is not None:
+        return rejected
     if finish_reason == "length":
-        return Refused(
+        return Rejected(
             "cut",
             "The reply was cut off: it reached the limit of tokens before its end.",
             "Raise goalmap.model.maxOutputTokens and run it again.",
@@ -143,8 +140,7 @@ def accept(raw: str, *, finish_reason: str | None, examples: Sequence[str] = ())
 def clean(raw: str) -> str:
     """Return `raw` without what is wrapped around it, ending in one line break; cleaning twice changes nothing.
 
-    Only the outside is cut, with one exception: characters that cannot be seen go wherever they are, and unusual
-    line breaks become `\\n`.
+    Within the text only two things change: invisible characters are removed, and unusual line breaks become `\\n`.
     """
     text = _visible(raw)
     while (stripped := _strip_once(text)) != text:
@@ -190,7 +186,7 @@ def _without_preamble(text: str) -> str:
 
 
 def _without_fence(text: str) -> str:
-    """Return what is within a fence that opens in the first line and closes in the last, or nowhere."""
+    """Return `text` without the fence around it, which opens in the first line and closes in the last or nowhere."""
     lines = text.split("\n")
     first = _FENCE.fullmatch(lines[0])
     if first is None or first[2].strip().lower() not in _FENCE_OF_TEXT:
@@ -212,24 +208,24 @@ def _without_fence(text: str) -> str:
     return "\n".join(lines[1:]) if fences == 1 else text
 
 
-def _refusal(text: str, words: Sequence[str], examples: Sequence[str]) -> Refused | None:
+def _rejection(text: str, words: Sequence[str], examples: Sequence[str]) -> Rejected | None:
     if not words:
-        return Refused("empty", "The reply is empty.", _ANOTHER_TRY)
+        return Rejected("empty", "The reply is empty.", _ANOTHER_TRY)
     if len(words) <= _MAX_DECLINED_WORDS and _DECLINED.match(text.lstrip(" #*>_\"“'\n")):
-        return Refused("declined", "The model declined to write this.", _ANOTHER_TRY)
+        return Rejected("declined", "The model declined to write this.", _ANOTHER_TRY)
     if len(words) < _MIN_WORDS:
-        return Refused("short", f"The reply is too short to be a component ({len(words)} words).", _ANOTHER_TRY)
+        return Rejected("short", f"The reply is too short to be a component ({len(words)} words).", _ANOTHER_TRY)
     if has_loop(text):
-        return Refused("loop", "The model repeated itself endlessly.", _ANOTHER_TRY)
+        return LOOPING
     trigrams = _grams(words, 3)
     if len(trigrams) >= _MIN_TRIGRAMS and len(set(trigrams)) < _MIN_DISTINCT_TRIGRAMS * len(trigrams):
-        return Refused("repetitive", "The model mostly repeated itself.", _ANOTHER_TRY)
+        return Rejected("repetitive", "The model mostly repeated itself.", _ANOTHER_TRY)
     four_grams = _grams(words, 4)
     if len(four_grams) >= _MIN_FOUR_GRAMS:
         for example in examples:
             shown = set(_grams([word.lower() for word in WORD.findall(example)], 4))
             if sum(gram in shown for gram in four_grams) > _MAX_COPIED * len(four_grams):
-                return Refused("copied", "The model copied a component that it was shown.", _ANOTHER_TRY)
+                return Rejected("copied", "The model copied a component that it was shown.", _ANOTHER_TRY)
     return None
 
 

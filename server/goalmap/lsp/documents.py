@@ -5,11 +5,14 @@ A change costs the lines it touches. Lines end at `\\n`, `\\r\\n` and `\\r` only
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from goalmap.core.text import Encoding, split_lines
-from goalmap.lsp.convert import Positions
+from goalmap.lsp.positions import Positions
+
+if TYPE_CHECKING:
+    from goalmap.lsp.types import TextDocumentContentChangeEvent
 
 
 class Document:
@@ -22,15 +25,15 @@ class Document:
         self.language_id = language_id
         self.lines = lines
         # The version that was clean when a write of ours replaced the file: it is about to be reloaded.
-        self.overtaken_version: int | None = None
+        self.version_awaiting_reload: int | None = None
 
     @property
     def text(self) -> str:
-        """All of it."""
+        """The full text."""
         return "".join(self.lines)
 
     def changes(
-        self, content_changes: list[dict[str, Any]], encoding: Encoding
+        self, content_changes: Sequence[TextDocumentContentChangeEvent], encoding: Encoding
     ) -> Iterator[tuple[int, int, list[str]]]:
         """Make the changes one after the other; yield for each the old lines `first` to `end` and what they are now.
 
@@ -40,7 +43,7 @@ class Document:
             first, end, lines = self._replacement(change, encoding)
             yield first, end, lines
 
-    def _replacement(self, change: dict[str, Any], encoding: Encoding) -> tuple[int, int, list[str]]:
+    def _replacement(self, change: TextDocumentContentChangeEvent, encoding: Encoding) -> tuple[int, int, list[str]]:
         where = change.get("range")
         if where is None:
             return 0, len(self.lines), split_lines(change["text"])

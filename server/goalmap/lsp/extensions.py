@@ -18,12 +18,22 @@ GoalName: TypeAlias = list[str]
 Naming: TypeAlias = Literal["autogen", "referenced"]
 
 
-# -- methods that a client calls ---------------------------------------------------------------------------------------
-class GoalAtParams(TypedDict):
-    """`goalmap/goalAt`."""
+class TextDocumentPositionParams(TypedDict):
+    """What the params of all requests about a place in a document have."""
 
     textDocument: TextDocumentIdentifier
     position: Position
+
+
+class TextDocumentParams(TypedDict):
+    """What the params of all requests about a document have."""
+
+    textDocument: TextDocumentIdentifier
+
+
+# -- methods that a client calls ---------------------------------------------------------------------------------------
+class GoalAtParams(TextDocumentPositionParams):
+    """`goalmap/goalAt`."""
 
 
 class GoalAt(TypedDict):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from goalmap.lsp.open_library import OpenLibrary
+from goalmap.lsp.library_state import LibraryState
 from goalmap.lsp.session import Session
 
+if TYPE_CHECKING:
+    from goalmap.lsp.extensions import TextDocumentParams
 
-def open_map(session: Session, params: dict[str, Any], *, with_disk: bool = False) -> OpenLibrary | None:
+
+def open_map(session: Session, params: TextDocumentParams, *, with_disk: bool = False) -> LibraryState | None:
     """Return the library whose open map is the request's `textDocument`; None for any other document.
 
-    `with_disk` has a look at the disk first: for answers that say which components there are.
+    `with_disk` refreshes it first: for answers that say which components there are.
     """
     uri = params["textDocument"]["uri"]
     document = session.document(uri)

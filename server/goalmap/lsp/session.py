@@ -1,12 +1,10 @@
-"""The state of one conversation with an editor, and the only mutable state of the server.
+"""The workspace as one editor sees it: its documents, its libraries, its settings.
 
-One overlay view of the workspace serves every feature: what an editor has open stands over what is on disk. A library's
-reading and its findings follow each edit at the cost of the edit; folders are listed again only when they changed.
+What the editor has open stands over what is on disk, for every feature alike. A library's reading and its findings
+follow each edit at the cost of the edit; folders are listed again only when they changed.
 
-The event loop does no disk work for requests and diagnostics. Each library has a thread for that (`lsp.disk`), for
-which the loop waits a few milliseconds: a disk that is not slow has answered by then. Where it has not, everything goes
-on with the last snapshot, and the next one is taken over, and told of, when it comes. A request that cannot be answered
-without what the disk has to say is handled again when that is there: see `Session.answering`.
+The event loop does no disk work for requests and diagnostics (`lsp.disk_access`). Where a disk is slow, everything goes
+on with the last snapshot, and the next one is taken over, and published, when it comes.
 """
 
 from __future__ import annotations
@@ -16,7 +14,6 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 
@@ -27,34 +24,32 @@ from goalmap.core.naming import MAP_NAME
 from goalmap.core.problems import Problems
 from goalmap.core.text import Encoding, split_lines
 from goalmap.files import loader as disk
-from goalmap.lsp.convert import Positions, to_path
-from goalmap.lsp.disk import Answer, Disk, Late, Patience
+from goalmap.lsp.client import Client
+from goalmap.lsp.disk import Answer, Disk
+from goalmap.lsp.disk_access import DiskAccess
 from goalmap.lsp.documents import Document
 from goalmap.lsp.endpoint import GoalmapServer, Hooks
-from goalmap.lsp.open_library import Cursor, Look, OpenLibrary
+from goalmap.lsp.library_state import Cursor, LibraryState, Refresh
+from goalmap.lsp.positions import Positions, to_path
 from goalmap.settings import DEFAULTS, Settings
 
 if TYPE_CHECKING:
     from goalmap.files.report import Pending
+    from goalmap.lsp.extensions import TextDocumentPositionParams
+    from goalmap.lsp.types import (
+        InitializeParams,
+        LogMessageParams,
+        MessageType,
+        ShowMessageParams,
+        TextDocumentContentChangeEvent,
+    )
 
 log = logging.getLogger(__name__)
 
-# How long a look at the disk is trusted by requests that come with every keystroke.
-_LOOK_AGAIN_S: Final = 0.5
-# How long the event loop waits for disks in one turn: longer than any that is not slow takes, too short to be felt.
-PATIENCE_S: Final = 0.04
-
+# How long a refresh is trusted by requests that come with every keystroke.
+_STALE_AFTER_S: Final = 0.5
 T = TypeVar("T")
 SlotPlace: TypeAlias = tuple[str, GoalPath, str, int | None]  # the path of a map; goal, slot and index there
-
-
-class _Request:
-    """A request that is being answered: what the disk has said for it, or is going to."""
-
-    def __init__(self) -> None:
-        self.asked: dict[Any, Answer[Any]] = {}
-        self.looks: dict[str, Look] = {}
-        self.texts: dict[str, str | None] = {}
 
 
 def _read(root: str, path: str) -> str | None:
@@ -73,24 +68,21 @@ class Session(Hooks):
 
     def __init__(self, server: GoalmapServer) -> None:
         self.server = server
+        self.client = Client()
         self.documents: dict[str, Document] = {}
-        self.libraries: dict[str, OpenLibrary] = {}
+        self.libraries: dict[str, LibraryState] = {}
         self.folders: list[str] = []
         self.changed: set[str] = set()
-        self.listeners: list[Callable[[], Any]] = []
-        self.change_listeners: list[Callable[[OpenLibrary], Any]] = []
-        self.save_listeners: list[Callable[[OpenLibrary], Any]] = []
-        self.gone_listeners: list[Callable[[OpenLibrary], Any]] = []
+        self.idle_listeners: list[Callable[[], Any]] = []
+        self.change_listeners: list[Callable[[LibraryState], Any]] = []
+        self.save_listeners: list[Callable[[LibraryState], Any]] = []
+        self.gone_listeners: list[Callable[[LibraryState], Any]] = []
         self.initialized_listeners: list[Callable[[], Awaitable[Any]]] = []
         self.settings_listeners: list[Callable[[], Any]] = []
         self.shutdown_listeners: list[Callable[[], Awaitable[Any]]] = []
-        self.is_trusted = True
         self.jobs: dict[SlotPlace, str] = {}
         self.settings: Settings = DEFAULTS
-        self.syntax_is_shown_elsewhere = False
-        self.patience = Patience(PATIENCE_S, self._soon)
-        self._loop: asyncio.AbstractEventLoop
-        self._request: _Request | None = None
+        self.disk_access = DiskAccess()
         # For files that belong to no library that is known, by their folder.
         self._elsewhere: dict[str, Disk] = {}
         self._finding: dict[str, Answer[str | None]] = {}
@@ -101,14 +93,10 @@ class Session(Hooks):
         return cast("Encoding", self.server.position_encoding)
 
     # -- the workspace -------------------------------------------------------------------------------------------------
-    def on_initialize(self, params: dict[str, Any]) -> None:
-        """Meet the client: its folders, and what it shows by itself."""
-        self._loop = asyncio.get_running_loop()
-        options = params.get("initializationOptions")
-        options = options if isinstance(options, dict) else {}
-        # An editor whose own JSON service marks syntax errors and duplicate keys must not show each of them twice.
-        self.syntax_is_shown_elsewhere = options.get("jsonService") is True
-        self.is_trusted = options.get("trusted") is not False
+    def on_initialize(self, params: InitializeParams) -> None:
+        """Meet the client: what it can do, and its folders."""
+        self.disk_access.start()
+        self.client = Client.of(params)
         folders = params.get("workspaceFolders") or []
         uris = [folder["uri"] for folder in folders] or [params.get("rootUri") or ""]
         self.folders = [path for path in map(to_path, uris) if path]
@@ -123,28 +111,38 @@ class Session(Hooks):
         for listener in self.shutdown_listeners:
             await listener()
 
+    def show_message(self, kind: MessageType, message: str) -> None:
+        """Show the user a message."""
+        params: ShowMessageParams = {"type": kind, "message": message}
+        self.server.notify("window/showMessage", params)
+
+    def log_message(self, kind: MessageType, message: str) -> None:
+        """Write a message into the editor's log."""
+        params: LogMessageParams = {"type": kind, "message": message}
+        self.server.notify("window/logMessage", params)
+
     def settings_changed(self) -> None:
-        """Tell everybody anew: severities and limits may differ now."""
+        """Publish everything anew: severities and limits may differ now."""
         for library in self.libraries.values():
             self._map_changed(library)
         for listener in self.settings_listeners:
             listener()
         self.on_idle()
 
-    async def discover(self, take: Callable[[OpenLibrary], Awaitable[Any]]) -> None:
+    async def discover(self, take: Callable[[LibraryState], Awaitable[Any]]) -> None:
         """Take in the libraries of the workspace, and `take` each that is new; none waits for a slow one's disk."""
         await asyncio.gather(*(self._discover_below(top, take) for top in self.folders))
 
-    async def _discover_below(self, top: str, take: Callable[[OpenLibrary], Awaitable[Any]]) -> None:
-        async def list_and_take(library: OpenLibrary) -> None:
-            await self.looked(library)
-            self.touch(library)
+    async def _discover_below(self, top: str, take: Callable[[LibraryState], Awaitable[Any]]) -> None:
+        async def list_and_take(library: LibraryState) -> None:
+            await self.refresh_fully(library)
+            self.mark_changed(library)
             await take(library)
 
         beside = Disk()
         found = disk.find_maps(top)
         taken = []
-        while (map_path := await self._done(beside.submit(partial(next, found, None)))) is not None:
+        while (map_path := await self.disk_access.done(beside.submit(partial(next, found, None)))) is not None:
             if map_path not in self.libraries:
                 taken.append(asyncio.ensure_future(list_and_take(self._add(map_path))))
         await asyncio.gather(*taken)
@@ -163,10 +161,10 @@ class Session(Hooks):
         if os.path.basename(path) == MAP_NAME:
             self._take_over(library or self._add(path, document), document)
         elif (owner := self.library_of(path)) is not None:
-            self.look(owner)
+            self.refresh(owner)
             self._component_changed(owner)
 
-    def on_change(self, uri: str, version: int, content_changes: list[dict[str, Any]]) -> None:
+    def on_change(self, uri: str, version: int, content_changes: Sequence[TextDocumentContentChangeEvent]) -> None:
         """Follow an edit."""
         document = self.document(uri)
         if document is None:
@@ -186,7 +184,7 @@ class Session(Hooks):
         self._map_changed(library)
 
     def on_close(self, uri: str) -> None:
-        """Let the disk count again."""
+        """Fall back to the file on disk."""
         document = self.document(uri)
         if document is None:
             return
@@ -195,67 +193,74 @@ class Session(Hooks):
         if library is not None:
             library.document = None
             library.disk_stamp = None
-            self.look(library)
+            self.refresh(library)
             self._map_changed(library)
         elif document.path and (owner := self.library_of(document.path)) is not None:
             self._component_changed(owner)
 
     def on_save(self, uri: str, text: str | None) -> None:  # noqa: ARG002 - the buffer is what was saved
-        """Look at the disk: a save is when other files are likely to have changed too."""
+        """Refresh the library: a save is when other files are likely to have changed too."""
         document = self.document(uri)
         if document is None or document.path is None:
             return
         library = self.libraries.get(document.path) or self.library_of(document.path)
         if library is not None:
-            self.look(library)
+            self.refresh(library)
             library.examined = False
-            self.touch(library)
+            self.mark_changed(library)
             for listener in self.save_listeners:
                 listener(library)
 
     def on_idle(self) -> None:
-        """Tell everybody what changed since the input was last drained."""
-        for listener in self.listeners:
+        """Publish what changed since the input was last drained."""
+        for listener in self.idle_listeners:
             listener()
 
     def document(self, uri: str) -> Document | None:
         """Return the open document at `uri`, however the client spells it today."""
         return self.documents.get(to_path(uri) or uri)
 
-    def _take_over(self, library: OpenLibrary, document: Document) -> None:
+    def _take_over(self, library: LibraryState, document: Document) -> None:
         if library.document is not document or library.goal_map.lines is not document.lines:
             library.document = document
             library.findings_of_disk = []
             if library.goal_map.lines != document.lines:
                 library.read_anew(maps.parse_lines(document.lines))
             document.lines = library.goal_map.lines
-        self.look(library)
+        self.refresh(library)
         self._map_changed(library)
 
-    def _map_changed(self, library: OpenLibrary) -> None:
-        self.touch(library)
+    def _map_changed(self, library: LibraryState) -> None:
+        self.mark_changed(library)
         for listener in self.change_listeners:
             listener(library)
 
-    def _component_changed(self, library: OpenLibrary) -> None:
+    def _component_changed(self, library: LibraryState) -> None:
         library.examined = False
         self._map_changed(library)
 
-    def touch(self, library: OpenLibrary) -> None:
-        """Note that what is known of `library` has changed and is to be told."""
+    def mark_changed(self, library: LibraryState) -> None:
+        """Note that what is known of `library` has changed since it was last published."""
         self.changed.add(library.map_path)
 
+    def refresh_and_publish(self, library: LibraryState) -> None:
+        """Take over what the disk has now, and publish it at once: for whoever has just changed it."""
+        self.refresh(library)
+        self.mark_changed(library)
+        self.on_idle()
+
     # -- libraries -----------------------------------------------------------------------------------------------------
-    def _add(self, map_path: str, document: Document | None = None) -> OpenLibrary:
+    def _add(self, map_path: str, document: Document | None = None) -> LibraryState:
         """Take in a library that nobody has looked at yet."""
         loader = disk.LibraryLoader(os.path.dirname(map_path))
         goal_map = maps.parse_lines(document.lines if document else [""])
-        opened = OpenLibrary(map_path, loader, goal_map, Library(loader.root), Problems({}, {}), document)
+        opened = LibraryState(map_path, loader, goal_map, Library(loader.root), Problems({}, {}), document)
         self.libraries[map_path] = opened
         return opened
 
-    def forget(self, top: str) -> list[OpenLibrary]:
-        """Drop the libraries below a folder that left the workspace, those with an open map excepted; return them."""
+    def forget(self, top: str) -> None:
+        """Drop a folder that left the workspace, and the libraries below it but for those whose map is open."""
+        self.folders = [folder for folder in self.folders if folder != top]
         gone = [
             library
             for path, library in self.libraries.items()
@@ -263,9 +268,10 @@ class Session(Hooks):
         ]
         for library in gone:
             del self.libraries[library.map_path]
-        return gone
+            for listener in self.gone_listeners:
+                listener(library)
 
-    def library_of(self, path: str) -> OpenLibrary | None:
+    def library_of(self, path: str) -> LibraryState | None:
         """Return the library that a file belongs to: that of its map, or of the nearest map above it.
 
         The disk is asked, too, where a library is known: one within it may be as yet unknown. It need not be asked
@@ -278,13 +284,13 @@ class Session(Hooks):
             if parent == folder:
                 break
             folder = parent
-        if known is not None and (path == known.map_path or known.relative(path) in known.library.files):
+        if known is not None and (path == known.map_path or known.relative(path) in known.snapshot.files):
             return known
         found = self._map_of(path)
         if found is None or found in self.libraries:
             return self.libraries.get(found or "", known)
         library = self._add(found)
-        self.look(library)
+        self.refresh(library)
         return library
 
     def _map_of(self, path: str) -> str | None:
@@ -292,14 +298,14 @@ class Session(Hooks):
         folder = os.path.dirname(path)
         beside = self._elsewhere.setdefault(folder, Disk())
         work = partial(disk.map_of, path)
-        if self._request is not None:
-            return self.ask(beside, ("map of", path), work)
+        if self.disk_access.request is not None:
+            return self.disk_access.ask(beside, ("map of", path), work)
         answer = self._finding.get(path)
         if answer is None:
             answer = beside.submit(work)
-            if not self.patience.wait(beside, answer):
+            if not self.disk_access.wait(beside, answer):
                 self._finding[path] = answer
-                self._when_done(answer, partial(self._found_late, path))
+                self.disk_access.when_done(answer, partial(self._found_late, path))
         return answer.result() if answer.is_done else None
 
     def _found_late(self, path: str, answer: Answer[str | None]) -> None:
@@ -307,48 +313,52 @@ class Session(Hooks):
         found = answer.result()
         if found is not None and found not in self.libraries:
             library = self._add(found)
-            self.look(library)
-            self.touch(library)
+            self.refresh(library)
+            self.mark_changed(library)
             self.on_idle()
 
-    def look(self, library: OpenLibrary, *, if_older_than_s: float = 0.0) -> bool:
-        """Look at the disk, and follow what changed there. It costs one `stat` for each folder of the library.
+    def refresh(self, library: LibraryState, *, if_older_than_s: float = 0.0) -> bool:
+        """Take over what changed on disk. It costs one `stat` for each folder of the library.
 
-        Return whether it is seen as it is now. Where the disk is slow it is not: then what changed is followed, and
-        told of, as soon as it is known.
+        Return whether the library is known as it is now. Where the disk is slow it is not: then what changed is taken
+        over, and published, as soon as it is known.
         """
-        now = time.monotonic()
-        if if_older_than_s and now - library.looked_s < if_older_than_s:
+        now_s = time.monotonic()
+        if if_older_than_s and now_s - library.refreshed_s < if_older_than_s:
             return True
-        library.looked_s = now
-        look = library.begin_look()
-        if self.patience.wait(library.disk, look.seen):
-            self._looked(library, look)
+        library.refreshed_s = now_s
+        refresh = library.begin_refresh()
+        if self.disk_access.wait(library.disk, refresh.answer):
+            self._take_over_refresh(library, refresh)
             return True
-        self._when_done(look.seen, lambda _: self._looked_late(library, look))
+        self.disk_access.when_done(refresh.answer, lambda _: self._refreshed_late(library, refresh))
         return False
 
-    async def looked(self, library: OpenLibrary) -> None:
-        """As `look`, and return when the library is seen as it is now, however long that takes."""
-        library.looked_s = time.monotonic()
-        look = library.begin_look()
-        await self._done(look.seen)
-        self._looked(library, look)
+    def refresh_if_stale(self, library: LibraryState) -> None:
+        """As `refresh`, unless that was done just now: for requests that come with every keystroke."""
+        self.refresh(library, if_older_than_s=_STALE_AFTER_S)
 
-    def see(self, library: OpenLibrary) -> None:
-        """As `look`, for a request that is not to be answered before the library is seen as it is now."""
-        if self._request is None:
-            self.look(library)
+    async def refresh_fully(self, library: LibraryState) -> None:
+        """As `refresh`, and return when the library is known as it is now, however long that takes."""
+        library.refreshed_s = time.monotonic()
+        refresh = library.begin_refresh()
+        await self.disk_access.done(refresh.answer)
+        self._take_over_refresh(library, refresh)
+
+    def require_fresh(self, library: LibraryState) -> None:
+        """As `refresh`, for a request that is not to be answered before the library is known as it is now."""
+        request = self.disk_access.request
+        if request is None:
+            self.refresh(library)
             return
-        look = self._request.looks.get(library.map_path)
-        if look is None:
-            look = self._request.looks[library.map_path] = library.begin_look()
-        if not self.patience.wait(library.disk, look.seen):
-            raise Late(look.seen)
-        self._looked(library, look)
+        refresh = request.refreshes.get(library.map_path)
+        if refresh is None:
+            refresh = request.refreshes[library.map_path] = library.begin_refresh()
+        self.disk_access.require(library.disk, refresh.answer)
+        self._take_over_refresh(library, refresh)
 
-    def _looked(self, library: OpenLibrary, look: Look) -> bool:
-        is_news = library.take_over(look)
+    def _take_over_refresh(self, library: LibraryState, refresh: Refresh) -> bool:
+        is_news = library.take_over(refresh)
         may_be_gone, library.may_be_gone = library.may_be_gone, False
         if may_be_gone and library.document is None and library.disk_stamp is None:
             if self.libraries.pop(library.map_path, None) is library:
@@ -358,110 +368,39 @@ class Session(Hooks):
             self._map_changed(library)
         return is_news
 
-    def _looked_late(self, library: OpenLibrary, look: Look) -> None:
-        if self._looked(library, look):
+    def _refreshed_late(self, library: LibraryState, refresh: Refresh) -> None:
+        if self._take_over_refresh(library, refresh):
             self.on_idle()
 
-    def glance(self, library: OpenLibrary) -> None:
-        """Look at the disk unless that was done just now: for requests that come with every keystroke."""
-        self.look(library, if_older_than_s=_LOOK_AGAIN_S)
-
-    # -- answering when the disk has answered --------------------------------------------------------------------------
-    def answering(self, handler: Callable[..., Any]) -> Callable[..., Any]:
-        """Return `handler` as a request's handler that waits for slow disks without holding up others.
-
-        Within it, what the disk must be asked for (`read`, `ask`, `see`) raises `Late` where it does not answer at
-        once; then `handler` is called again, with the same arguments, when the answer is there. So it must change
-        nothing that may not be changed twice.
-        """
-
-        def answer(*arguments: Any) -> Any:
-            request = _Request()
-            try:
-                return self._handle(request, handler, arguments)
-            except Late as late:
-                return self._handle_later(request, handler, arguments, late)
-
-        return answer
-
-    def _handle(self, request: _Request, handler: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-        outer, self._request = self._request, request
-        try:
-            return handler(*arguments)
-        finally:
-            self._request = outer
-
-    async def _handle_later(
-        self, request: _Request, handler: Callable[..., Any], arguments: tuple[Any, ...], late: Late
-    ) -> Any:
-        while True:
-            await self._until_done(late.answer)
-            try:
-                return self._handle(request, handler, arguments)
-            except Late as again:
-                late = again
-
-    def ask(self, where: Disk, key: Any, work: Callable[[], T]) -> T:
-        """Return what `work`, done once for a request and known to it by `key`, says of the disk; see `answering`."""
-        if self._request is None:
-            return work()  # there is nobody to come back to with the answer
-        answer = self._request.asked.get(key)
-        if answer is None:
-            answer = self._request.asked[key] = where.submit(work)
-        if not self.patience.wait(where, answer):
-            raise Late(answer)
-        return cast("T", answer.result())
-
-    async def on_disk(self, library: OpenLibrary, work: Callable[[], T]) -> T:
+    async def on_disk(self, library: LibraryState, work: Callable[[], T]) -> T:
         """Return what `work` says, done by the library's own thread, in turn with all other looks at its files."""
-        return await self._done(library.disk.submit(work))
-
-    async def _done(self, answer: Answer[T]) -> T:
-        await self._until_done(answer)
-        return answer.result()
-
-    async def _until_done(self, answer: Answer[Any]) -> None:
-        # Not asyncio.wrap_future: who gives up waiting must not take away what others wait for too.
-        done = asyncio.Event()
-        self._when_done(answer, lambda _: done.set())
-        await done.wait()
-
-    def _soon(self, call: Callable[[], Any]) -> None:
-        self._loop.call_soon(call)
-
-    def _when_done(self, answer: Answer[T], call: Callable[[Answer[T]], Any]) -> None:
-        """Call `call`, on the event loop, when `answer` is done; never, where the server ends before."""
-
-        def tell(done: Answer[T]) -> None:
-            with suppress(RuntimeError):  # the loop is closed
-                self._loop.call_soon_threadsafe(call, done)
-
-        answer.when_done(tell)
+        return await self.disk_access.done(library.disk.submit(work))
 
     # -- reading -------------------------------------------------------------------------------------------------------
-    def read(self, library: OpenLibrary, path: str) -> str | None:
+    def read(self, library: LibraryState, path: str) -> str | None:
         """Return a component's text as the editor has it, else as it is on disk; None where it cannot be read."""
         document = self.documents.get(library.full(path))
         if document is not None:
             return disk.component_text(document.text)
-        if self._request is None:
+        request = self.disk_access.request
+        if request is None:
             return _read(library.root, path)
         self.read_ahead(library, (path,))
-        return self._request.texts[library.full(path)]
+        return request.texts[library.full(path)]
 
-    def reader(self, library: OpenLibrary) -> Callable[[str], str | None]:
+    def reader(self, library: LibraryState) -> Callable[[str], str | None]:
         """Return `read` for one library."""
         return lambda path: self.read(library, path)
 
-    def reader_for_threads(self, library: OpenLibrary) -> Callable[[str], str | None]:
+    def reader_for_threads(self, library: LibraryState) -> Callable[[str], str | None]:
         """Return what reads the components of one library, as they are open now or on disk, in any thread."""
         opened = [(library.relative(path), document.text) for path, document in self.documents.items()]
         texts = {path: disk.component_text(text) for path, text in opened if path is not None}
         return lambda path: texts[path] if path in texts else _read(library.root, path)
 
-    def read_ahead(self, library: OpenLibrary, paths: Iterable[str]) -> None:
+    def read_ahead(self, library: LibraryState, paths: Iterable[str]) -> None:
         """Have the components at `paths` read at once, for a request that is about to `read` them all."""
-        request = self._request
+        request = self.disk_access.request
         if request is None:
             return
         wanted = tuple(
@@ -470,10 +409,11 @@ class Session(Hooks):
             if (full := library.full(path)) not in request.texts and full not in self.documents
         )
         if wanted:
-            texts = self.ask(library.disk, (library.root, wanted), partial(_read_all, library.root, wanted))
+            work = partial(_read_all, library.root, wanted)
+            texts = self.disk_access.ask(library.disk, (library.root, wanted), work)
             request.texts.update((library.full(path), text) for path, text in texts.items())
 
-    async def texts(self, library: OpenLibrary, paths: Iterable[str]) -> dict[str, str | None]:
+    async def texts(self, library: LibraryState, paths: Iterable[str]) -> dict[str, str | None]:
         """Return what `read` would for each of `paths`, however long the disk takes."""
         wanted = list(dict.fromkeys(paths))
         on_disk = [path for path in wanted if library.full(path) not in self.documents]
@@ -484,11 +424,11 @@ class Session(Hooks):
                 texts[path] = disk.component_text(document.text)
         return texts
 
-    def pending(self, library: OpenLibrary) -> Sequence[Pending]:
+    def pending(self, library: LibraryState) -> Sequence[Pending]:
         """Return the generations of a library that were interrupted and wait to be finished, as far as known."""
         return library.interrupted.records
 
-    def job_for(self, library: OpenLibrary, reference: Reference) -> str | None:
+    def job_for(self, library: LibraryState, reference: Reference) -> str | None:
         """Return the id of the generation that is under way for a reference; None where there is none."""
         return self.jobs.get((library.map_path, reference.goal, reference.slot, reference.index))
 
@@ -499,10 +439,10 @@ class Session(Hooks):
         except disk.Unreadable:
             return None
 
-    def map_on_disk(self, library: OpenLibrary) -> str | None:
+    def map_on_disk(self, library: LibraryState) -> str | None:
         """Return what a map holds on disk; None where it cannot be read, or not within the loop's patience."""
         answer = library.disk.submit(partial(self.disk_text, library.map_path))
-        return answer.result() if self.patience.wait(library.disk, answer) else None
+        return answer.result() if self.disk_access.wait(library.disk, answer) else None
 
     def is_dirty(self, document: Document) -> bool:
         """Whether the map's buffer holds anything else than the disk, or than what a write of ours has just replaced.
@@ -510,34 +450,34 @@ class Session(Hooks):
         Where the disk is silent, it is taken to: an edit then goes through the buffer, which loses nothing.
         """
         library = self.libraries.get(document.path or "")
-        if library is None or document.version == document.overtaken_version:
+        if library is None or document.version == document.version_awaiting_reload:
             return False
         return self.map_on_disk(library) != document.text
 
-    def map_to_be(self, library: OpenLibrary) -> GoalMap:
+    def expected_map(self, library: LibraryState) -> GoalMap:
         """Return the map as the editor has it, or is about to have it where it has yet to reload what we wrote."""
         document = library.document
-        if document is not None and document.version == document.overtaken_version:
+        if document is not None and document.version == document.version_awaiting_reload:
             text = self.map_on_disk(library)
             if text is not None:
                 return maps.parse(text)
         return library.goal_map.snapshot()
 
     # -- requests ------------------------------------------------------------------------------------------------------
-    def library_at(self, uri: str) -> OpenLibrary | None:
+    def library_at(self, uri: str) -> LibraryState | None:
         """Return the library of a document, open or not, with a fresh look at the disk."""
         path = to_path(uri)
         if path is None:
             return None
         library = self.libraries.get(path) or self.library_of(path)
         if library is not None:
-            self.glance(library)
+            self.refresh_if_stale(library)
             if not library.is_listed:
-                self.see(library)  # nothing is known of it: any answer would be wrong
+                self.require_fresh(library)  # nothing is known of it: any answer would be wrong
         return library
 
-    def cursor(self, params: dict[str, Any]) -> Cursor | None:
-        """Return where a request's `textDocument` and `position` point; None outside of every library."""
+    def cursor(self, params: TextDocumentPositionParams) -> Cursor | None:
+        """Return where a request points; None outside of every library."""
         document = self.document(params["textDocument"]["uri"])
         library = self.library_at(params["textDocument"]["uri"]) if document is not None else None
         if document is None or library is None:
@@ -549,14 +489,15 @@ class Session(Hooks):
         """Return the converter for a document's places."""
         return Positions(lines, self.encoding)
 
-    def map_positions(self, library: OpenLibrary) -> Positions:
+    def map_positions(self, library: LibraryState) -> Positions:
         """Return the converter for places in a library's map."""
         return Positions(library.goal_map.lines, self.encoding)
 
-    def lines_of(self, library: OpenLibrary, path: str) -> list[str]:
+    def lines_of(self, library: LibraryState, path: str) -> list[str]:
         """Return the lines of a component as the editor or the disk has them; one empty line where there is none."""
         full = library.full(path)
         document = self.documents.get(full)
         if document is not None:
             return document.lines
-        return split_lines(self.ask(library.disk, ("lines", full), partial(self.disk_text, full)) or "")
+        text = self.disk_access.ask(library.disk, ("lines", full), partial(self.disk_text, full))
+        return split_lines(text or "")

@@ -5,6 +5,7 @@ Made by tools/generate_lsp_types.py from lsprotocol: change that, and run it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 ApplyKind: TypeAlias = Literal[1, 2]
@@ -64,18 +65,18 @@ class ClientInfo(TypedDict):
 class CodeAction(TypedDict):
     title: str
     kind: NotRequired[str | None]
-    diagnostics: NotRequired[list[Diagnostic] | None]
+    diagnostics: NotRequired[Sequence[Diagnostic] | None]
     isPreferred: NotRequired[bool | None]
     disabled: NotRequired[CodeActionDisabled | None]
     edit: NotRequired[WorkspaceEdit | None]
     command: NotRequired[Command | None]
     data: NotRequired[Any]
-    tags: NotRequired[list[CodeActionTag] | None]
+    tags: NotRequired[Sequence[CodeActionTag] | None]
 
 
 class CodeActionContext(TypedDict):
-    diagnostics: list[Diagnostic]
-    only: NotRequired[list[str] | None]
+    diagnostics: Sequence[Diagnostic]
+    only: NotRequired[Sequence[str] | None]
     triggerKind: NotRequired[CodeActionTriggerKind | None]
 
 
@@ -111,7 +112,7 @@ class Command(TypedDict):
     title: str
     command: str
     tooltip: NotRequired[str | None]
-    arguments: NotRequired[list[Any] | None]
+    arguments: NotRequired[Sequence[Any] | None]
 
 
 class CompletionContext(TypedDict):
@@ -123,7 +124,7 @@ class CompletionItem(TypedDict):
     label: str
     labelDetails: NotRequired[CompletionItemLabelDetails | None]
     kind: NotRequired[int | None]
-    tags: NotRequired[list[CompletionItemTag] | None]
+    tags: NotRequired[Sequence[CompletionItemTag] | None]
     detail: NotRequired[str | None]
     documentation: NotRequired[str | MarkupContent | None]
     deprecated: NotRequired[bool | None]
@@ -135,8 +136,8 @@ class CompletionItem(TypedDict):
     insertTextMode: NotRequired[InsertTextMode | None]
     textEdit: NotRequired[TextEdit | InsertReplaceEdit | None]
     textEditText: NotRequired[str | None]
-    additionalTextEdits: NotRequired[list[TextEdit] | None]
-    commitCharacters: NotRequired[list[str] | None]
+    additionalTextEdits: NotRequired[Sequence[TextEdit] | None]
+    commitCharacters: NotRequired[Sequence[str] | None]
     command: NotRequired[Command | None]
     data: NotRequired[Any]
 
@@ -147,7 +148,7 @@ class CompletionItemApplyKinds(TypedDict):
 
 
 class CompletionItemDefaults(TypedDict):
-    commitCharacters: NotRequired[list[str] | None]
+    commitCharacters: NotRequired[Sequence[str] | None]
     editRange: NotRequired[Range | EditRangeWithInsertReplace | None]
     insertTextFormat: NotRequired[InsertTextFormat | None]
     insertTextMode: NotRequired[InsertTextMode | None]
@@ -161,7 +162,7 @@ class CompletionItemLabelDetails(TypedDict):
 
 class CompletionList(TypedDict):
     isIncomplete: bool
-    items: list[CompletionItem]
+    items: Sequence[CompletionItem]
     itemDefaults: NotRequired[CompletionItemDefaults | None]
     applyKind: NotRequired[CompletionItemApplyKinds | None]
 
@@ -180,7 +181,7 @@ class ConfigurationItem(TypedDict):
 
 
 class ConfigurationParams(TypedDict):
-    items: list[ConfigurationItem]
+    items: Sequence[ConfigurationItem]
 
 
 class CreateFile(TypedDict):
@@ -196,7 +197,7 @@ class CreateFileOptions(TypedDict):
 
 
 class CreateFilesParams(TypedDict):
-    files: list[FileCreate]
+    files: Sequence[FileCreate]
 
 
 class DefinitionParams(TypedDict):
@@ -219,7 +220,7 @@ class DeleteFileOptions(TypedDict):
 
 
 class DeleteFilesParams(TypedDict):
-    files: list[FileDelete]
+    files: Sequence[FileDelete]
 
 
 class Diagnostic(TypedDict):
@@ -229,8 +230,8 @@ class Diagnostic(TypedDict):
     code: NotRequired[int | str | None]
     codeDescription: NotRequired[CodeDescription | None]
     source: NotRequired[str | None]
-    tags: NotRequired[list[DiagnosticTag] | None]
-    relatedInformation: NotRequired[list[DiagnosticRelatedInformation] | None]
+    tags: NotRequired[Sequence[DiagnosticTag] | None]
+    relatedInformation: NotRequired[Sequence[DiagnosticRelatedInformation] | None]
     data: NotRequired[Any]
 
 
@@ -245,11 +246,11 @@ class DidChangeConfigurationParams(TypedDict):
 
 class DidChangeTextDocumentParams(TypedDict):
     textDocument: VersionedTextDocumentIdentifier
-    contentChanges: list[TextDocumentContentChangeEvent]
+    contentChanges: Sequence[TextDocumentContentChangeEvent]
 
 
 class DidChangeWatchedFilesParams(TypedDict):
-    changes: list[FileEvent]
+    changes: Sequence[FileEvent]
 
 
 class DidChangeWorkspaceFoldersParams(TypedDict):
@@ -308,9 +309,9 @@ class DocumentSymbol(TypedDict):
     range: Range
     selectionRange: Range
     detail: NotRequired[str | None]
-    tags: NotRequired[list[SymbolTag] | None]
+    tags: NotRequired[Sequence[SymbolTag] | None]
     deprecated: NotRequired[bool | None]
-    children: NotRequired[list[DocumentSymbol] | None]
+    children: NotRequired[Sequence[DocumentSymbol] | None]
 
 
 class DocumentSymbolParams(TypedDict):
@@ -326,7 +327,7 @@ class EditRangeWithInsertReplace(TypedDict):
 
 class ExecuteCommandParams(TypedDict):
     command: str
-    arguments: NotRequired[list[Any] | None]
+    arguments: NotRequired[Sequence[Any] | None]
     workDoneToken: NotRequired[int | str | None]
 
 
@@ -364,13 +365,13 @@ class FoldingRangeParams(TypedDict):
 
 
 class FullDocumentDiagnosticReport(TypedDict):
-    items: list[Diagnostic]
+    items: Sequence[Diagnostic]
     kind: NotRequired[str]
     resultId: NotRequired[str | None]
 
 
 class Hover(TypedDict):
-    contents: MarkupContent | str | MarkedStringWithLanguage | list[str | MarkedStringWithLanguage]
+    contents: MarkupContent | str | MarkedStringWithLanguage | Sequence[str | MarkedStringWithLanguage]
     range: NotRequired[Range | None]
 
 
@@ -390,7 +391,7 @@ class InitializeParams(TypedDict):
     initializationOptions: NotRequired[Any]
     trace: NotRequired[TraceValue | None]
     workDoneToken: NotRequired[int | str | None]
-    workspaceFolders: NotRequired[list[WorkspaceFolder] | None]
+    workspaceFolders: NotRequired[Sequence[WorkspaceFolder] | None]
 
 
 class InitializeResult(TypedDict):
@@ -404,9 +405,9 @@ class InitializedParams(TypedDict):
 
 class InlayHint(TypedDict):
     position: Position
-    label: str | list[InlayHintLabelPart]
+    label: str | Sequence[InlayHintLabelPart]
     kind: NotRequired[InlayHintKind | None]
-    textEdits: NotRequired[list[TextEdit] | None]
+    textEdits: NotRequired[Sequence[TextEdit] | None]
     tooltip: NotRequired[str | MarkupContent | None]
     paddingLeft: NotRequired[bool | None]
     paddingRight: NotRequired[bool | None]
@@ -494,7 +495,7 @@ class PrepareRenamePlaceholder(TypedDict):
 
 class PublishDiagnosticsParams(TypedDict):
     uri: str
-    diagnostics: list[Diagnostic]
+    diagnostics: Sequence[Diagnostic]
     version: NotRequired[int | None]
 
 
@@ -522,19 +523,19 @@ class Registration(TypedDict):
 
 
 class RegistrationParams(TypedDict):
-    registrations: list[Registration]
+    registrations: Sequence[Registration]
 
 
 class RelatedFullDocumentDiagnosticReport(TypedDict):
-    items: list[Diagnostic]
-    relatedDocuments: NotRequired[dict[str, FullDocumentDiagnosticReport | UnchangedDocumentDiagnosticReport] | None]
+    items: Sequence[Diagnostic]
+    relatedDocuments: NotRequired[Mapping[str, FullDocumentDiagnosticReport | UnchangedDocumentDiagnosticReport] | None]
     kind: NotRequired[str]
     resultId: NotRequired[str | None]
 
 
 class RelatedUnchangedDocumentDiagnosticReport(TypedDict):
     resultId: str
-    relatedDocuments: NotRequired[dict[str, FullDocumentDiagnosticReport | UnchangedDocumentDiagnosticReport] | None]
+    relatedDocuments: NotRequired[Mapping[str, FullDocumentDiagnosticReport | UnchangedDocumentDiagnosticReport] | None]
     kind: NotRequired[str]
 
 
@@ -552,7 +553,7 @@ class RenameFileOptions(TypedDict):
 
 
 class RenameFilesParams(TypedDict):
-    files: list[FileRename]
+    files: Sequence[FileRename]
 
 
 class RenameParams(TypedDict):
@@ -569,7 +570,7 @@ class SelectionRange(TypedDict):
 
 class SelectionRangeParams(TypedDict):
     textDocument: TextDocumentIdentifier
-    positions: list[Position]
+    positions: Sequence[Position]
     workDoneToken: NotRequired[int | str | None]
     partialResultToken: NotRequired[int | str | None]
 
@@ -598,7 +599,7 @@ class ShowMessageParams(TypedDict):
 class ShowMessageRequestParams(TypedDict):
     type: MessageType
     message: str
-    actions: NotRequired[list[MessageActionItem] | None]
+    actions: NotRequired[Sequence[MessageActionItem] | None]
 
 
 class SnippetTextEdit(TypedDict):
@@ -617,7 +618,7 @@ class SymbolInformation(TypedDict):
     name: str
     kind: SymbolKind
     deprecated: NotRequired[bool | None]
-    tags: NotRequired[list[SymbolTag] | None]
+    tags: NotRequired[Sequence[SymbolTag] | None]
     containerName: NotRequired[str | None]
 
 
@@ -637,7 +638,7 @@ class TextDocumentContentResult(TypedDict):
 
 class TextDocumentEdit(TypedDict):
     textDocument: OptionalVersionedTextDocumentIdentifier
-    edits: list[TextEdit | AnnotatedTextEdit | SnippetTextEdit]
+    edits: Sequence[TextEdit | AnnotatedTextEdit | SnippetTextEdit]
 
 
 class TextDocumentIdentifier(TypedDict):
@@ -695,9 +696,9 @@ class WorkDoneProgressReport(TypedDict):
 
 
 class WorkspaceEdit(TypedDict):
-    changes: NotRequired[dict[str, list[TextEdit]] | None]
-    documentChanges: NotRequired[list[TextDocumentEdit | CreateFile | RenameFile | DeleteFile] | None]
-    changeAnnotations: NotRequired[dict[str, ChangeAnnotation] | None]
+    changes: NotRequired[Mapping[str, Sequence[TextEdit]] | None]
+    documentChanges: NotRequired[Sequence[TextDocumentEdit | CreateFile | RenameFile | DeleteFile] | None]
+    changeAnnotations: NotRequired[Mapping[str, ChangeAnnotation] | None]
 
 
 class WorkspaceEditMetadata(TypedDict):
@@ -710,8 +711,8 @@ class WorkspaceFolder(TypedDict):
 
 
 class WorkspaceFoldersChangeEvent(TypedDict):
-    added: list[WorkspaceFolder]
-    removed: list[WorkspaceFolder]
+    added: Sequence[WorkspaceFolder]
+    removed: Sequence[WorkspaceFolder]
 
 
 class WorkspaceSymbol(TypedDict):
@@ -719,7 +720,7 @@ class WorkspaceSymbol(TypedDict):
     name: str
     kind: SymbolKind
     data: NotRequired[Any]
-    tags: NotRequired[list[SymbolTag] | None]
+    tags: NotRequired[Sequence[SymbolTag] | None]
     containerName: NotRequired[str | None]
 
 

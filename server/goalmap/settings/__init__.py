@@ -11,23 +11,22 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
+from goalmap.core.naming import Naming
 from goalmap.core.problems import SEVERITIES, Severity
 
 if TYPE_CHECKING:
     from goalmap.generation.model import ModelSettings
 
-Naming: TypeAlias = Literal["autogen", "referenced"]
-Trace: TypeAlias = Literal["off", "messages", "verbose"]
 
 PREFIX: Final = "goalmap"
-_NOWHERE: Final = "no address"  # is no origin, so that a key of it is sent nowhere
+_NO_ORIGIN: Final = "none"  # equals no origin of an address, so a key that belongs to it is never sent
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Which model writes. Empty texts leave the choice to the environment.
+    """Which model writes. An empty text leaves the choice to the environment.
 
-    `timeout_s` is how long the model may stay silent; `max_output_tokens` counts what it thinks, too.
+    `timeout_s` limits the model's silence; `max_output_tokens` includes the tokens of its thoughts.
     """
 
     base_url: str = ""
@@ -38,9 +37,9 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """How components are generated. `naming` is that of the preferred quick fix; `review` shows the text first.
+    """How components are generated. `naming` is that of the preferred quick fix; `review` asks before a commit.
 
-    `max_concurrency` is how many of several components a model writes at once; the embedded one writes one at a time.
+    `max_concurrency` is how many components an endpoint writes at once; the embedded model writes one at a time.
     """
 
     naming: Naming = "autogen"
@@ -50,14 +49,14 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What is asked of prompts. `max_tokens` of 0 sets no limit."""
+    """Limits of prompts; `max_tokens` of 0 is none."""
 
     max_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """A key of an editor's secret store, and the one origin that it may be sent to: none before that is known."""
+    """A key of an editor's secret store, and the one origin that it may be sent to; None while that is unknown."""
 
     key: str = field(repr=False)
     origin: str | None = None
@@ -71,47 +70,46 @@ class Settings:
     generation: Generation = Generation()
     prompt: Prompt = Prompt()
     severities: Mapping[str, Severity] = field(default_factory=lambda: MappingProxyType(SEVERITIES))
-    trace: Trace = "off"
 
     def model_settings(self, environ: Mapping[str, str], *, stored_key: StoredKey | None = None) -> ModelSettings:
-        """Return which model to ask: these settings before `environ`, a key from `environ` or an editor's secret store.
+        """Return which model to ask. These settings override `environ`.
 
-        `stored_key` comes before the environment's where the address that results is of its origin. The environment's
-        belongs to the environment's address, and is sent to no other origin that a setting names.
+        `stored_key` overrides the key of `environ` if the resulting address has its origin. The key of `environ` is
+        sent to the address of `environ` only, not to another origin that a setting names.
         """
         from goalmap.generation.model import from_environment
 
-        found = from_environment(environ)
-        found = replace(
-            found,
-            base_url=self.model.base_url or found.base_url,
-            name=self.model.name or found.name,
+        model = from_environment(environ)
+        model = replace(
+            model,
+            base_url=self.model.base_url or model.base_url,
+            name=self.model.name or model.name,
             timeout_s=self.model.timeout_s,
             max_output_tokens=self.model.max_output_tokens,
         )
         if stored_key is None:
-            return found
-        stored = replace(found, api_key=stored_key.key, key_origin=stored_key.origin or _NOWHERE)
-        # A key that belongs elsewhere is worth a mention where the endpoint asks for one, and no reason to ask one.
-        has_other = found.api_key is not None or found.base_url is None
-        return stored if stored.sends_key or not has_other else found
+            return model
+        stored = replace(model, api_key=stored_key.key, key_origin=stored_key.origin or _NO_ORIGIN)
+        # A stored key of another origin is kept only so that the error of an endpoint that asks for a key can name it.
+        has_other = model.api_key is not None or model.base_url is None
+        return stored if stored.sends_key or not has_other else model
 
 
 DEFAULTS: Final = Settings()
 
 
 class ReadSettings(NamedTuple):
-    """Settings, and a message for each value that was not taken: it begins with the setting's full name."""
+    """Settings, and a message for each rejected value, which begins with the setting's full name."""
 
     settings: Settings
     problems: tuple[str, ...]
 
 
 def read_settings(values: Any) -> ReadSettings:
-    """Return the settings in `values`, which an editor sent; whatever is wrong keeps its default.
+    """Return the settings in `values`, which an editor sent; what is invalid keeps its default.
 
     Names may be nested (`{"model": {"name": …}}`), joined by dots (`{"model.name": …}`), or both, with or without
-    `goalmap` around them. None stands for what is not set.
+    `goalmap` around them. None means not set.
     """
     flat = _flat(values)
     if not flat:
@@ -123,15 +121,15 @@ def read_settings(values: Any) -> ReadSettings:
 
 def _flat(values: Any) -> dict[str, Any]:
     """Return the values by their names joined by dots, without `goalmap.`."""
-    found: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     pending: list[tuple[str, Any]] = [("", values)]
     while pending:
         name, value = pending.pop()
         if isinstance(value, Mapping):
             pending.extend((f"{name}.{key}" if name else str(key), inner) for key, inner in value.items())
         elif value is not None and name:
-            found[name.removeprefix(f"{PREFIX}.")] = value
-    return found
+            flat[name.removeprefix(f"{PREFIX}.")] = value
+    return flat
 
 
 __all__ = [
@@ -142,6 +140,5 @@ __all__ = [
     "ReadSettings",
     "Settings",
     "StoredKey",
-    "Trace",
     "read_settings",
 ]

@@ -1,4 +1,4 @@
-"""The rules for settings, as pydantic checks them."""
+"""Validation of settings, with pydantic."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from goalmap.core.library import near_names
+from goalmap.core.naming import Naming
+from goalmap.core.near_names import near_names
 from goalmap.core.problems import SEVERITIES, Severity
-from goalmap.settings import DEFAULTS, PREFIX, Generation, Model, Naming, Prompt, ReadSettings, Settings, Trace
+from goalmap.settings import DEFAULTS, PREFIX, Generation, Model, Prompt, ReadSettings, Settings
 
-# Settings of editors' own: where the server is, how it is started.
-_NOT_OURS: Final = ("server.",)
+# Settings that only editors read: how the server is started, and what they log.
+_EDITORS_OWN: Final = ("server.", "trace.")
 _KEY_NAMES: Final = frozenset({"model.apikey", "model.api_key", "model.key", "apikey", "api_key"})
 
 
@@ -47,7 +48,6 @@ class _Plain(BaseModel):
         DEFAULTS.generation.max_concurrency, alias="generation.maxConcurrency"
     )
     max_tokens: Annotated[int, Field(ge=0)] = Field(DEFAULTS.prompt.max_tokens, alias="prompt.maxTokens")
-    trace: Trace = Field(DEFAULTS.trace, alias="trace.server")
 
 
 def _with_severities() -> type[_Plain]:
@@ -67,27 +67,26 @@ _ALIASES: Final = frozenset(str(field.alias) for field in _All.model_fields.valu
 
 
 def validated(flat: dict[str, Any]) -> ReadSettings:
-    """Return the settings in `flat`, by their names without `goalmap.`, and what is wrong with the others."""
-    problems = [_unknown(name) for name in sorted(flat) if name not in _ALIASES and not name.startswith(_NOT_OURS)]
+    """Return the settings in `flat`, whose names lack `goalmap.`, and a message for each that is unknown or invalid."""
+    problems = [_unknown(name) for name in sorted(flat) if name not in _ALIASES and not name.startswith(_EDITORS_OWN)]
     flat = {name: value for name, value in flat.items() if name in _ALIASES}
     try:
-        taken = _All.model_validate(flat)
+        valid = _All.model_validate(flat)
     except ValidationError as error:
         for fault in error.errors():
             name = str(fault["loc"][0])
             if flat.pop(name, None) is not None:
                 reason = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
-                # An address may hold a password: what is not taken is not repeated either.
+                # An address may hold a password, so it is not repeated.
                 given = "" if name == "model.baseUrl" else f", not {_shown(fault['input'])}"
                 problems.append(f"{PREFIX}.{name} {reason[0].lower()}{reason[1:]}{given}")
-        taken = _All.model_validate(flat)
-    severities = {code: getattr(taken, _field_of(code)) for code in SEVERITIES}
+        valid = _All.model_validate(flat)
+    severities = {code: getattr(valid, _field_of(code)) for code in SEVERITIES}
     settings = Settings(
-        model=Model(taken.base_url, taken.model_name, taken.timeout_s, taken.max_output_tokens),
-        generation=Generation(taken.naming, taken.review, taken.max_concurrency),
-        prompt=Prompt(taken.max_tokens),
+        model=Model(valid.base_url, valid.model_name, valid.timeout_s, valid.max_output_tokens),
+        generation=Generation(valid.naming, valid.review, valid.max_concurrency),
+        prompt=Prompt(valid.max_tokens),
         severities=MappingProxyType(severities),
-        trace=taken.trace,
     )
     return ReadSettings(settings, tuple(problems))
 

@@ -1,4 +1,4 @@
-"""What is missing in a library, and what a model is told about it."""
+"""Which components are missing in a library, and the brief for the model that is to write one."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _MAX_EXAMPLES: Final = 2
 
 
 def missing_references(goals: Sequence[Goal], library: Library) -> list[Reference]:
-    """Return the references of `goals` whose component could be generated, in map order: those of `component.missing`.
+    """Return the references of `goals` whose component can be generated, in map order.
 
-    Templates are left out, and what is spelled otherwise on disk, or unsafe.
+    Like the diagnostic `component.missing`, they leave out templates, unsafe names, and files whose spelling differs.
     """
     return [
         reference
@@ -35,7 +35,7 @@ def missing_references(goals: Sequence[Goal], library: Library) -> list[Referenc
 
 
 def shared_references(references: Sequence[Reference], library: Library) -> list[tuple[Reference, tuple[Place, ...]]]:
-    """Return each missing component of `references` once, by its first reference, with the places of the others."""
+    """Return the first reference to each missing component of `references`, with the places of its other references."""
     groups: dict[object, list[Reference]] = {}
     for reference in references:
         path = library.path(reference.slot, reference.file) if reference.file else None
@@ -47,7 +47,7 @@ def shared_references(references: Sequence[Reference], library: Library) -> list
 
 
 def make_brief(request: GenerateRequest, neighbours: Neighbours, *, file: str) -> Brief:
-    """Return what a model is told about a component that will be called `file`."""
+    """Return the brief for a component that will be called `file`."""
     goal = neighbours.goal_map.goal(request.goal)
     siblings = list(_siblings(request, goal, neighbours)) if goal else []
     return Brief(
@@ -76,12 +76,13 @@ def _siblings(request: GenerateRequest, goal: Goal, neighbours: Neighbours) -> I
 def _examples(request: GenerateRequest, neighbours: Neighbours, used: set[str]) -> Iterator[tuple[str, str]]:
     """Yield file name and text of components of the same type: those of the nearest goals first."""
     goals = neighbours.goal_map.goals
-    here = next((number for number, goal in enumerate(goals) if goal.path == request.goal), 0)
-    nearest = sorted(
-        range(len(goals)), key=lambda number: (goals[number].path[:-1] != request.goal[:-1], abs(number - here))
-    )
-    found = 0
-    for number in nearest:
+    own_number = next((number for number, goal in enumerate(goals) if goal.path == request.goal), 0)
+
+    def distance(number: int) -> tuple[bool, int]:
+        return goals[number].path[:-1] != request.goal[:-1], abs(number - own_number)
+
+    count = 0
+    for number in sorted(range(len(goals)), key=distance):
         slot = goals[number].slots.get(request.slot)
         for reference in slot.references if slot else ():
             path = neighbours.library.path(reference.slot, reference.file)
@@ -91,16 +92,16 @@ def _examples(request: GenerateRequest, neighbours: Neighbours, used: set[str]) 
             text = neighbours.read(path)
             if text and text.strip():
                 yield reference.file, text
-                found += 1
-                if found == _MAX_EXAMPLES:
+                count += 1
+                if count == _MAX_EXAMPLES:
                     return
 
 
 def planned_file(request: GenerateRequest, neighbours: Neighbours) -> str:
-    """Return what the component will be called, unless somebody takes that name before the commit."""
+    """Return the name that the component will have, unless another process takes that before the commit."""
     if request.naming == "referenced":
         return request.file
-    folder = neighbours.library.folder(request.slot)
-    there = neighbours.library.folders.get(folder)
-    is_taken = name_taker(set(there.folded) if there else set(), neighbours.goal_map, folder)
+    path = neighbours.library.folder(request.slot)
+    folder = neighbours.library.folders.get(path)
+    is_taken = name_taker(set(folder.folded) if folder else set(), neighbours.goal_map, path)
     return autogen_file(request.slot, request.goal[-1], is_taken)

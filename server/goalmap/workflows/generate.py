@@ -1,4 +1,4 @@
-"""One missing component, or many: asked for, written, committed."""
+"""Generation of one missing component, or of many: ask the model, keep its text, commit."""
 
 from __future__ import annotations
 
@@ -12,21 +12,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeAlias, TypeVar
 
+from goalmap.core.exit_codes import FAILED, FINE, INTERRUPTED
 from goalmap.core.text import visible
 from goalmap.files import errors, transaction
 from goalmap.files.request import GenerateRequest
 from goalmap.generation.failures import ModelError
 from goalmap.generation.prompt import validate_description
 from goalmap.workflows.brief import make_brief
-from goalmap.workflows.outcome import (
-    FAILED,
-    INTERRUPTED,
-    Neighbours,
-    Outcome,
-    Reporter,
-    Summary,
-    path_in_library,
-)
+from goalmap.workflows.outcome import Neighbours, Outcome, Reporter, Summary, path_in_library
 
 if TYPE_CHECKING:
     from goalmap.files.report import Committed, Tell
@@ -36,14 +29,14 @@ if TYPE_CHECKING:
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
-# What its user says of a text: "later" leaves it in the journal, where it is offered again.
+# The user's answer to a review; "later" leaves the text in the journal, where it is offered again.
 Verdict: TypeAlias = Literal["keep", "discard", "later"]
 
 log = logging.getLogger(__name__)
 
-# Text that came before one of these was on its way to be a component, and is kept. Before the others it was none.
+# Kinds of failure before which the text so far was part of a component: it is parked.
 _CUT_SHORT: Final = frozenset({"connection", "tls", "timeout", "closed", "server-error", "rate-limited", "garbage"})
-# What every further request would meet as well.
+# Kinds of failure that every further request would meet as well.
 _HOPELESS: Final = frozenset(
     {
         "not-configured",
@@ -79,21 +72,21 @@ async def generate(
 ) -> Outcome:
     """Have a model write a missing component, and commit it.
 
-    `tell` hears, in a thread of the generation's own, what else is done in the library on the way, such as finishing
-    what others left, and which references of the map on disk have changed; see files/report.py.
+    `tell` gets, in the generation's thread, reports of what else was done in the library, such as the recovery of
+    earlier runs, and of which references of the map on disk have changed; see files/report.py.
 
-    `through_buffer` is awaited just before the map is changed, to its end: where it says so, the component is published
-    and the edit of the map is the caller's, who puts `Outcome.file` into the buffer and calls `Outcome.waiting.settle`
-    after each save.
+    `through_buffer` is awaited just before the map is changed, and not cancelled. If it returns true, only the
+    component is published. The caller then changes the map: it puts `Outcome.file` into the editor's buffer, and calls
+    `Outcome.waiting.settle` after each save.
 
-    `review` is given the text once that is safe in the journal, and before anything is committed. A text that is
-    discarded is parked. One that is left for later, or whose review is cancelled or never answered, stays in the
-    journal: it is offered as an interrupted generation, and asking for it again brings it back without a payment.
+    `review` gets the text once that is safe in the journal, before anything is committed. A text that is discarded is
+    parked. A text that is left for later, or whose review is cancelled or never answered, stays in the journal: it is
+    offered as an interrupted generation, and the same request returns it without asking a model again.
 
-    A `reporter` that raises is told nothing more; the generation goes on.
+    If `reporter` raises, it is not called again; the generation goes on.
 
-    Cancelling the task before the text is whole closes the model's stream at once, and the outcome is "cancelled";
-    after that the commit is carried through. CancelledError is not raised: the outcome says what became of it.
+    Cancelling the task before the text is complete closes the model's stream at once, and the outcome is "cancelled";
+    after that the commit is not cancelled. CancelledError is never raised: the outcome says how the generation ended.
     """
     reason = validate_description(request.description)
     if reason is not None:
@@ -119,8 +112,8 @@ async def generate_all(
     """Run `generate` (as `run`) for each request, at most `at_once` at a time; return how each ended.
 
     Each is committed on its own, and `run` reads the library anew, so that later ones see the earlier ones. Cancelling
-    keeps what is committed, and ends what is under way as cancelled; CancelledError is not raised. After a failure that
-    all others would meet too, such as a key that is refused, the rest is not begun.
+    keeps what is committed and cancels the rest; CancelledError is not raised. After a failure that all others would
+    meet too, such as a rejected key, the rest is not begun.
     """
     free = asyncio.Semaphore(at_once)
     stopped: list[str] = []
@@ -161,7 +154,7 @@ class _Run:
     worker: _Worker
 
     async def run(self) -> Outcome:
-        """Begin, write, keep, review, commit."""
+        """Begin the record, write the text, review it, commit it; return the outcome."""
         try:
             begun = await self.worker.do(transaction.begin, self.request, tell=self.tell)
         except errors.CommitError as error:
@@ -177,16 +170,15 @@ class _Run:
             text, notes = written
         try:
             if begun.text is None:
-                await self.worker.do(begun.finish, text)  # first of all: from here on the text is safe
-            left = await self.reviewed(begun, text)
-            outcome = left or await self.commit(begun)
+                await self.worker.do(begun.finish, text)  # before all else: from here on the text is safe
+            outcome = await self.reviewed(begun, text) or await self.commit(begun)
         except errors.CommitError as error:
             outcome = _failure(self.request, error, begun)
         return replace(outcome, notes=(*notes, *outcome.notes))
 
     async def write(self, generation: Generation) -> Outcome | tuple[str, tuple[str, ...]]:
-        """Return the model's text and what there is to say about it; or the outcome, where there is no text."""
-        from goalmap.generation.write import write_component
+        """Return the model's text and the notes about it; or the outcome, where there is no text."""
+        from goalmap.generation.write_component import write_component
 
         def on_chunk(text: str) -> None:
             self.worker.put(generation.append, text)
@@ -199,7 +191,7 @@ class _Run:
         try:
             brief = await self.worker.do(make_brief, self.request, self.neighbours, file=generation.file)
             if self.worker.was_cancelled:
-                raise asyncio.CancelledError  # noqa: TRY301 - in the midst of disk work, which cannot be broken off
+                raise asyncio.CancelledError  # noqa: TRY301 - it came during disk work, which cannot be cancelled
             written = await write_component(
                 brief, self.settings, on_chunk=on_chunk, on_restart=on_restart, local=self.local
             )
@@ -212,12 +204,12 @@ class _Run:
             is_hopeless = error.kind in _HOPELESS
             return Outcome("failed", message, FAILED, self.request.map_path, is_hopeless=is_hopeless)
         except BaseException:
-            await self.worker.do(generation.abandon)  # an error of ours: what was written is kept all the same
+            await self.worker.do(generation.abandon)  # our own fault: the text so far is parked all the same
             raise
         return written.text, tuple(written.warnings)
 
     async def reviewed(self, generation: Generation, text: str) -> Outcome | None:
-        """Ask its user about a text that awaits a review; return the outcome where nothing is to be committed now."""
+        """Ask the user about a text that awaits a review; return the outcome if it is not to be committed now."""
         if not generation.awaits_review:
             return None
         verdict = await self.verdict(text)
@@ -235,39 +227,39 @@ class _Run:
         return Outcome("cancelled", message, INTERRUPTED, self.request.map_path)
 
     async def verdict(self, text: str) -> Verdict:
-        """Return what its user says. Whoever asks again without a review wants it kept."""
+        """Return the user's answer. A request without a review, for a text that awaits one, is "keep"."""
         if self.review is not None and self.worker.was_cancelled:
-            return "later"  # in the midst of disk work, which could not be broken off
+            return "later"  # cancelled during disk work
         try:
             return "keep" if self.review is None else await self.review(text)
         except asyncio.CancelledError:
             return "later"
 
     async def commit(self, generation: Generation) -> Outcome:
-        """Bring the text into the library: from here on a cancel changes nothing. Raises CommitError."""
-        # The component alone is no edit of the map: only a new name has to go through a buffer.
-        if self.request.naming == "autogen" and await to_its_end(self.through_buffer()):
+        """Commit the text, which is not cancellable. Raises CommitError."""
+        # Under its own name the component changes nothing in the map, so nothing has to go through a buffer.
+        if self.request.naming == "autogen" and await uncancellable(self.through_buffer()):
             file = await self.worker.do(generation.publish_component)
             return self.pending_save(generation, file)
         return _success(await self.worker.do(generation.commit))
 
     def pending_save(self, generation: Generation, file: str) -> Outcome:
-        """Return the outcome of a component that is there while the map is still to be saved."""
+        """Return the outcome for a component that is published while the map has yet to be saved."""
         map_name = os.path.basename(self.request.map_path)
         return Outcome(
             kind="pending-save",
             message=f"{visible(file)} is written. Save {map_name} to keep the reference to it.",
-            exit_code=0,
+            exit_code=FINE,
             map_path=self.request.map_path,
             component_path=generation.component_path,
             file=file,
             tx=generation.tx,
-            waiting=Waiting(generation, self.request, self.worker),
+            waiting=PendingSave(generation, self.request, self.worker),
         )
 
 
-class Waiting:
-    """A component that is published while the map's edit waits in an editor's buffer; its record stays until then."""
+class PendingSave:
+    """A component that is published while the map's edit is unsaved in an editor; its record stays until the save."""
 
     def __init__(self, generation: Generation, request: GenerateRequest, worker: _Worker) -> None:
         self._generation = generation
@@ -275,10 +267,10 @@ class Waiting:
         self._worker = worker
 
     async def settle(self, *, is_in_buffer: bool) -> Outcome | None:
-        """Look at the map on disk: once it has the new reference, drop the record and return the outcome.
+        """Read the map on disk; if it has the new reference, drop the record and return the outcome.
 
-        None as long as it has the old one, or has neither and the new one `is_in_buffer`. To be called after each save
-        of the map, and not again after an outcome.
+        Return None while it has the old reference, or has neither and the new one `is_in_buffer`. To be called after
+        each save of the map, and not again after an outcome.
         """
         try:
             committed = await self._worker.do(partial(self._generation.settle, is_in_buffer=is_in_buffer))
@@ -291,9 +283,9 @@ class Waiting:
         return _success(committed)
 
     def close(self) -> None:
-        """Let go: the record stays on disk, is reported as interrupted, and can be finished or discarded.
+        """Release the record: it stays on disk, is reported as interrupted, and can be finished or discarded.
 
-        When this returns the record is free. It waits for a `settle` under way, so await that one first.
+        Blocks until a `settle` that is under way has ended.
         """
         self._worker.put(self._generation.close)
         self._worker.end(wait=True)
@@ -304,7 +296,7 @@ def _success(committed: Committed) -> Outcome:
     return Outcome(
         kind="committed",
         message=f"Committed {path}" + ("; goal_map.json names it now." if committed.map_changed else "."),
-        exit_code=0,
+        exit_code=FINE,
         map_path=committed.map_path,
         component_path=committed.component_path,
         file=committed.file,
@@ -331,14 +323,14 @@ def _cancelled(request: GenerateRequest, kept: str | None) -> Outcome:
 
 
 def _parking(error: ModelError) -> dict[str, Any]:
-    """Return how a text is to be abandoned that ended with `error`: what was paid for is kept, with the reason."""
+    """Return the options of `Generation.abandon` for a text that ended with `error`."""
     if error.kind == "refused":
         return {"label": "refused", "reason": f"it was refused: {error.message}"}
     return {"park_text": error.kind in _CUT_SHORT, "reason": "the model's answer was cut short"}
 
 
-async def to_its_end(work: Awaitable[Result]) -> Result:
-    """Return what `work` returns. It is not broken off; a cancel is forgotten."""
+async def uncancellable(work: Awaitable[Result]) -> Result:
+    """Await `work` and return its result; cancelling the caller meanwhile has no effect."""
     task = asyncio.ensure_future(work)
     while True:
         try:
@@ -349,7 +341,7 @@ async def to_its_end(work: Awaitable[Result]) -> Result:
 
 
 class _Safe:
-    """A reporter that cannot fail a generation: one whose reader has gone away is told nothing more."""
+    """Passes everything on to a reporter until that raises, which must not fail the generation."""
 
     def __init__(self, reporter: Reporter) -> None:
         self._reporter: Reporter | None = reporter
@@ -367,25 +359,25 @@ class _Safe:
             try:
                 report(self._reporter)
             except Exception:
-                log.exception("The progress of a generation cannot be shown any more")
+                log.exception("The progress of a generation can no longer be shown")
                 self._reporter = None
 
 
 class _Worker:
-    """A thread of its own for one generation's disk work, which is done in the order in which it is asked for."""
+    """A thread for one generation's disk work, which is done in the order of the calls."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="goalmap-commit")
         self.was_cancelled = False
 
     def put(self, call: Callable[Parameters, object], *args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
-        """Have `call` done, and do not wait for it; it must not raise."""
+        """Start `call` without waiting for it; it must not raise."""
         self._pool.submit(call, *args, **kwargs)
 
     async def do(
         self, call: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
     ) -> Result:
-        """Return what `call` returns. It cannot be cancelled half-way: a cancel is noted in `was_cancelled`."""
+        """Return what `call` returns. A cancel does not interrupt it, and only sets `was_cancelled`."""
         future = asyncio.get_running_loop().run_in_executor(self._pool, partial(call, *args, **kwargs))
         while True:
             try:
@@ -396,5 +388,5 @@ class _Worker:
                 self.was_cancelled = True
 
     def end(self, *, wait: bool = False) -> None:
-        """Let the thread end when its work is done; `wait` until then."""
+        """End the thread after its work; with `wait`, return only then."""
         self._pool.shutdown(wait=wait)

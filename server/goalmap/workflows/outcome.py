@@ -1,4 +1,4 @@
-"""What a generation is given beside its request, and how it ended."""
+"""What a generation needs beside its request, and how it ended."""
 
 from __future__ import annotations
 
@@ -8,30 +8,26 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 from goalmap.core.assembly import Read
+from goalmap.core.exit_codes import FINE
 from goalmap.core.goal_map import GoalMap
 from goalmap.core.library import Library
 from goalmap.core.text import visible
 
 if TYPE_CHECKING:
-    from goalmap.workflows.generate import Waiting
+    from goalmap.workflows.generate import PendingSave
 
 Kind: TypeAlias = Literal["committed", "pending-save", "cancelled", "failed", "conflict"]
 
-# The command line's exit codes, as far as workflows end with one.
-FAILED: Final = 1
-NOT_COMMITTED: Final = 75
-CONFLICT: Final = 76
-INTERRUPTED: Final = 130
-# More reasons than these are in the log, one by one; a message is read at a glance.
-_MAX_SAID: Final = 3
+# The log has all of them; a message must be short.
+_MAX_SHOWN: Final = 3
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """What a component is written to fit: the map, its library, and the text of its components.
+    """What a component has to fit: the map, its library, and the text of its components.
 
-    The server gives what its editor shows, unsaved changes included; the command line gives the disk. `read` is called
-    in a thread of the generation's own.
+    The server passes what its editor shows, unsaved changes included; the command line what is on disk. `read` is
+    called in the generation's thread.
     """
 
     goal_map: GoalMap
@@ -40,21 +36,22 @@ class Neighbours:
 
 
 class Reporter(Protocol):
-    """Who watches a model write. Called on the event loop's thread; must not raise."""
+    """Shows what a model writes. Called on the event loop's thread; if it raises, it is not called again."""
 
     def chunk(self, text: str) -> None:
-        """Take the next piece of text."""
+        """Show the next piece of text."""
 
     def restarted(self) -> None:
-        """Forget the pieces so far: the model starts over."""
+        """Discard the pieces so far: the model is asked again."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a generation ended. `message` is for the user, with the next step; `notes` are what else happened on the way.
+    """How a generation ended. `message` is for the user, with the next step; `notes` are further messages.
 
     `file` is the reference that the map has (committed), or is to have (pending-save); `component_path` is where the
-    component is. `text` is there only where it could be kept nowhere else: show it. `waiting` belongs to pending-save.
+    component is. `text` is set only if it could be saved nowhere: show it. `waiting` is set for pending-save.
+    `is_hopeless`: other generations would fail for the same reason.
     """
 
     kind: Kind
@@ -66,7 +63,7 @@ class Outcome:
     tx: str | None = None
     notes: tuple[str, ...] = ()
     text: str | None = None
-    waiting: Waiting | None = field(default=None, compare=False)
+    waiting: PendingSave | None = field(default=None, compare=False)
     is_hopeless: bool = False
 
 
@@ -74,7 +71,7 @@ class Outcome:
 class Summary:
     """How several generations ended: an outcome for each request, in their order.
 
-    `names` are the references they were for, in the same order; `skipped` is how many more were left out by choice.
+    `names` are the references they were for, in the same order; `skipped` is how many more the user left out.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -83,7 +80,7 @@ class Summary:
 
     @property
     def message(self) -> str:
-        """How many ended how."""
+        """How many ended in which way, in words."""
         words = {
             "committed": "committed",
             "pending-save": "waiting for the map to be saved",
@@ -94,39 +91,39 @@ class Summary:
         }
         counts = Counter[str](outcome.kind for outcome in self.outcomes)
         counts["skipped"] += self.skipped  # a client's number: it may be any
-        said = [f"{counts[kind]} {word}" for kind, word in words.items() if counts[kind]]
+        parts = [f"{counts[kind]} {word}" for kind, word in words.items() if counts[kind]]
         noun = "component" if counts.total() == 1 else "components"
-        return f"{counts.total()} {noun}: {', '.join(said)}" if said else "Nothing is missing"
+        return f"{counts.total()} {noun}: {', '.join(parts)}" if parts else "Nothing is missing"
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why what failed did, and where cancelled texts are: each reason once, with the names it is about."""
-        about: dict[str, list[str]] = {}
+        """The messages of what failed: each once, with the names it is about."""
+        names_by_message: dict[str, list[str]] = {}
         for name, outcome in zip(self.names, self.outcomes, strict=True):
             if outcome.kind in ("failed", "conflict"):
-                about.setdefault(outcome.message, []).append(visible(name))
-        said = [f"{', '.join(_first(names))}: {message}" for message, names in about.items()]
-        return tuple(_first(said))
+                names_by_message.setdefault(outcome.message, []).append(visible(name))
+        reasons = [f"{', '.join(_first(names))}: {message}" for message, names in names_by_message.items()]
+        return tuple(_first(reasons))
 
     @property
     def kind(self) -> Kind:
-        """The gravest of how they ended."""
+        """The most serious of their kinds."""
         kinds = {outcome.kind for outcome in self.outcomes}
         order: tuple[Kind, ...] = ("conflict", "failed", "cancelled", "pending-save")
         return next((kind for kind in order if kind in kinds), "committed")
 
     @property
     def exit_code(self) -> int:
-        """The gravest of their exit codes."""
-        return max((outcome.exit_code for outcome in self.outcomes), default=0)
+        """The highest of their exit codes."""
+        return max((outcome.exit_code for outcome in self.outcomes), default=FINE)
 
 
 def _first(texts: list[str]) -> list[str]:
-    more = len(texts) - _MAX_SAID
-    return [*texts[:_MAX_SAID], f"and {more} more"] if more > 1 else texts
+    more = len(texts) - _MAX_SHOWN
+    return [*texts[:_MAX_SHOWN], f"and {more} more"] if more > 1 else texts
 
 
 def path_in_library(path: str, map_path: str) -> str:
-    """Return `path` as it is called in messages: relative to the folder of the map, with `/`."""
+    """Return `path` as messages show it: relative to the folder of the map, with `/`."""
     relative = os.path.relpath(path, os.path.dirname(os.path.abspath(map_path)))
     return visible(relative.replace(os.sep, "/"))

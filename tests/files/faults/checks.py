@@ -21,7 +21,6 @@ from support.told import recover
 from .scenes import (
     BY_HAND,
     CHUNKS,
-    EDIT,
     MAP_MODE,
     REVIEWED,
     TEXT,
@@ -84,7 +83,7 @@ def after_fault(
     wrong = check_map(scene, place)
     if code not in (0, KILLED):
         wrong.append(f"the process ended with {code}")
-    ends = ("committed", "refused", "saved", "printed", "conflict", "notcommitted", "undone", "notundone", "edited")
+    ends = ("committed", "refused", "saved", "printed", "conflict", "notcommitted", "undone", "notundone")
     if lived and not any(told.has(word) for word in ends):
         wrong.append("the process said nothing")
     if lived and failed_call.startswith("fsync") and (told.has("committed") or told.has("undone")):
@@ -92,7 +91,7 @@ def after_fault(
     if told.has("committed") and not is_new(scene, place) and scene is not BY_HAND:
         wrong.append("I8 committed was said, and the map is the old one")
     before = (place.base / "before_map").read_bytes()
-    if scene is not EDIT and told.has("refused") and (told.has("paid") or place.map.read_bytes() != before):
+    if told.has("refused") and (told.has("paid") or place.map.read_bytes() != before):
         wrong.append("refused, but not without a trace")
     wrong += after_recovery(scene, place, keeps_pieces=keeps_pieces, asks_first=asks_first)
     return wrong
@@ -152,11 +151,9 @@ def _after_recovery(scene: Scene, place: Place, *, keeps_pieces: bool, asks_firs
     wrong += check_map(scene, place) + check_tidy(scene, place)
     if told.has("undone-by-hand"):
         return [*wrong, "I10 what the user had undone was done again"] if is_new(scene, place) else wrong
-    if scene in (UNDO, EDIT):
+    if scene is UNDO:
         if (told.has("undone") or told.has("notundone")) and is_new(scene, place):
             wrong.append("I10 the undo was begun and is not done")
-        if told.has("edited") and not is_new(scene, place):
-            wrong.append("I8 the edit was said to be done and is lost")
     elif was_overruled(scene, place):
         if told.has("finished") and not is_readable_somewhere(place, TEXT):
             wrong.append("I4 the text is neither in the library nor parked")
@@ -176,7 +173,7 @@ def _after_recovery(scene: Scene, place: Place, *, keeps_pieces: bool, asks_firs
     recover_and_keep(place)
     if place.digest() != before:
         wrong.append("I10 recovering again changed something")
-    if scene not in (UNDO, EDIT) and not wrong:
+    if scene is not UNDO and not wrong:
         paid, safe = told.count("paid"), is_new(scene, place)
         generate(scene, place, told)
         if not is_new(scene, place):

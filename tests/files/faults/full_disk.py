@@ -25,7 +25,7 @@ if __package__ in (None, ""):  # run as a program: make the relative imports bel
     __package__ = "tests.files.faults"
     import tests.files.faults  # noqa: F401
 
-from goalmap.files.errors import NotCommitted, Refused, SavedElsewhere
+from goalmap.files.errors import CommitRefused, NotCommitted, SavedElsewhere
 from goalmap.files.request import GenerateRequest
 from goalmap.files.transaction import AlreadyDone
 from support.told import begin, recover, undo
@@ -93,7 +93,7 @@ class Trial:
                 generation.append(TEXT[start : start + len(TEXT) // PIECES])
             generation.finish(TEXT)
             generation.commit()
-        except Refused:
+        except CommitRefused:
             self.said = "refused"
         except SavedElsewhere as error:
             self.said = "saved elsewhere" if error.path else "printed"
@@ -140,7 +140,7 @@ def play(disk: Path, at: int, spare_bytes: int) -> tuple[bool, Trial, list[str]]
     finally:
         tap.remove()
     was_full = seen >= at
-    with contextlib.suppress(Refused):
+    with contextlib.suppress(CommitRefused):
         recover(str(trial.root))  # still full: it may do nothing, and must spoil nothing
     make_space(disk)
     recover(str(trial.root))
@@ -154,7 +154,7 @@ def play(disk: Path, at: int, spare_bytes: int) -> tuple[bool, Trial, list[str]]
             undo(str(trial.root))
             if trial.map.read_bytes() != trial.before:
                 wrong.append("the undo did not take all back")
-        except Refused:
+        except CommitRefused:
             # What came back from another disk is copied for undo, if there was room for that when it was recovered.
             if said != "saved elsewhere":
                 wrong.append("there was nothing to undo")

@@ -28,7 +28,6 @@ from .power import Disk, Effect, Recorder, disk_with, fingerprint, left_after, w
 from .scenes import (
     BUFFERED,
     CONFLICT,
-    EDIT,
     NO_EXCHANGE,
     POWER_SCENES,
     SCENES,
@@ -111,7 +110,7 @@ def try_kill(point: Point) -> list[str]:
         place.build(scene)
         tap = Tap(kill_at=point.call, kill_mid_write="midway" in point.extra)
         code = in_child(lambda: scene.act(place, place.told), tap, scene.platform)
-        is_generation = scene not in (UNDO, EDIT, BUFFERED, CONFLICT)
+        is_generation = scene not in (UNDO, BUFFERED, CONFLICT)
         return after_fault(scene, place, code, lived=False, asks_first=is_generation and point.call % 2 == 1)
 
 

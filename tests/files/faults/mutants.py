@@ -21,7 +21,7 @@ from typing import Any
 from goalmap.files import atomic, commit, journal, os_layer, recovery, safe_open, transaction, undo
 from goalmap.files.report import Parked
 
-from .scenes import BUFFERED, BY_HAND, CONFLICT, EDIT, FRESH, NO_EXCHANGE, REFERENCED, STEADY, TAKEN_LATE, UNDO, Scene
+from .scenes import BUFFERED, BY_HAND, CONFLICT, FRESH, NO_EXCHANGE, REFERENCED, STEADY, TAKEN_LATE, UNDO, Scene
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,13 @@ def no_fsync(what: str, *functions: str) -> Callable[[], None]:
             real_file = os_layer.sync_file
             os_layer.sync_file = lambda fd: None if applies(_callers()) else real_file(fd)
         else:
-            real_folder = os_layer.Folder.sync
+            real_folder = os_layer.LibraryDir.sync
 
-            def sync(self: os_layer.Folder) -> None:
+            def sync(self: os_layer.LibraryDir) -> None:
                 if not applies(_callers()):
                     real_folder(self)
 
-            os_layer.Folder.sync = sync  # type: ignore[method-assign]
+            os_layer.LibraryDir.sync = sync  # type: ignore[method-assign]
 
     return apply
 
@@ -145,11 +145,11 @@ def _written_in_place() -> None:
 
 
 def _clobbers() -> None:
-    def move_new(self: os_layer.Folder, name: str, new_name: str) -> bool:
+    def move_new(self: os_layer.LibraryDir, name: str, new_name: str) -> bool:
         self.replace(name, self, new_name)
         return True
 
-    os_layer.Folder.move_new = move_new  # type: ignore[method-assign]
+    os_layer.LibraryDir.move_new = move_new  # type: ignore[method-assign]
 
 
 def _fsync_errors_swallowed() -> None:
@@ -196,7 +196,7 @@ def _undo_component_first() -> None:
 
 
 def _mode_not_kept() -> None:
-    os_layer.keep_looks = lambda *_: None
+    os_layer.copy_mode_and_owner = lambda *_: None
 
 
 def _torn_frames_accepted() -> None:
@@ -294,13 +294,6 @@ MUTANTS = [
     Mutant("no fsync of a parked text", no_fsync("file", "write_whole", "park"), "power", CONFLICT),
     Mutant("no fsync of parked/", no_fsync("folder", "park"), "power", CONFLICT),
     Mutant("no fsync after a component was removed", no_fsync("folder", "remove_component"), "power", UNDO),
-    Mutant(
-        "no fsync after the rest of an edit was removed",
-        no_fsync("folder", "_finish"),
-        "power",
-        EDIT,
-        in_recovery=True,
-    ),
     Mutant("no fsync of a record before it is acted on", _believed_at_once, "power", in_recovery=True),
     Mutant("no fsync of folders that a killed process made", _not_thorough, "power", FRESH, in_recovery=True),
     # the order

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goalmap.files.journal import peek, record_names
-from goalmap.files.os_layer import Folder
+from goalmap.files.os_layer import LibraryDir
 from support.editors import GENERATE
 from support.lsp_client import LspClient, ServerEndedError
 from support.openai_endpoint import Endpoint, Reply, Request
@@ -178,7 +178,7 @@ class Servers:
         journal = self.crowd.root / ".goalmap" / "journal"
         if not journal.is_dir():
             return
-        with Folder.open(str(journal)) as folder:
+        with LibraryDir.open(str(journal)) as folder:
             for name in record_names(folder):
                 contents = peek(folder, name)
                 if contents is not None and contents.header is not None and contents.text is not None:

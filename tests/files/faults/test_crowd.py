@@ -79,13 +79,13 @@ def test_a_commit_that_is_between_its_two_exchanges_has_lost_no_edit(
     """The editor saves just before the exchange, and looks between the exchange and the put-back."""
     crowd, generation = Crowd(tmp_path, 1), None
     generation = finished(crowd, 0)
-    real, seen = os_layer.Folder.exchange, []
+    real, seen = os_layer.LibraryDir.exchange, []
 
-    def exchange(folder: os_layer.Folder, one: str, other: str) -> bool:
+    def exchange(folder: os_layer.LibraryDir, one: str, other: str) -> bool:
         if seen:
             return real(folder, one, other)
         seen.append("")
-        monkeypatch.setattr(os_layer.Folder, "exchange", real)
+        monkeypatch.setattr(os_layer.LibraryDir, "exchange", real)
         before = [nothing]  # saves
         window = [lambda: seen.append(_exchange()), nothing, nothing]  # looks, and sees the old count
         crowd.edit(Steps(*before, *window))  # type: ignore[arg-type]
@@ -93,13 +93,13 @@ def test_a_commit_that_is_between_its_two_exchanges_has_lost_no_edit(
 
     def _exchange() -> str:
         (ready,) = (path.name for path in crowd.root.glob(".goal_map.*.tmp"))
-        with os_layer.Folder.open(str(crowd.root)) as folder:
+        with os_layer.LibraryDir.open(str(crowd.root)) as folder:
             real(folder, "goal_map.json", ready)
         match = COUNT.search(crowd.map.read_bytes())
         assert match is not None
         return match[1].decode()
 
-    monkeypatch.setattr(os_layer.Folder, "exchange", exchange)
+    monkeypatch.setattr(os_layer.LibraryDir, "exchange", exchange)
     generation.commit()
     assert seen[1:] == ["000000"], "the editor has looked at another moment"
     assert crowd.noted("edits") == ["1"], "the editor has saved over what was on its way"

@@ -68,10 +68,10 @@ def _nothing(*_: object) -> None:
     [
         # Each of the two is enough: the receipts say that it was paid, and the disk that the buffer has missed it.
         ("I5", {"goalmap.files.transaction._done_before": _nothing, "goalmap.files.plan._refuse_overtaken": _nothing}),
-        ("I2", {"goalmap.lsp.unsaved.Unsaved._put_back": _puts_nothing_back}),
+        ("I2", {"goalmap.lsp.generation.pending_saves.PendingSaves._put_back": _puts_nothing_back}),
         ("I4", {"goalmap.files.store.Store.finished": ()}),
         ("I11", {"goalmap.files.store.Store.tell": _nothing}),
-        ("I11", {"goalmap.lsp.telling.follow_disk": _nothing}),
+        ("I11", {"goalmap.lsp.generation.recovery.follow_disk": _nothing}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, dict) else value,
 )

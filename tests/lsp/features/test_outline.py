@@ -153,7 +153,7 @@ a
         encoding=encoding,
     )
     editor.write("components/constraints/🦊 b.txt", "b")
-    editor.session.look(next(iter(editor.session.libraries.values())))
+    editor.session.refresh(next(iter(editor.session.libraries.values())))
     found = editor.request("textDocument/documentLink", editor.document("goal_map.json"))
     assert [editor.span("goal_map.json", link["range"]) for link in found] == editor.paper.ranges
     targets = ["components/constraints/a.txt", "components/constraints/🦊 b.txt", "components/personas/critic.txt"]

@@ -58,7 +58,7 @@ def opened(edit: Edit, paper: str = PAPER, **how: Any) -> Editor:
 
 def look_again(editor: Editor) -> None:
     for library in editor.session.libraries.values():
-        library.looked_s = 0.0
+        library.refreshed_s = 0.0
 
 
 def type_at(editor: Editor, old: str, new: str) -> None:

@@ -6,35 +6,27 @@ click needs a command of the client's own: those that it lists in `experimental.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from goalmap.core.goal_map import GoalMap
 from goalmap.core.naming import TEMPLATE_SLOT
 from goalmap.core.tokens import count_tokens
-from goalmap.lsp.client_commands import PREVIEW, SHOW_REFERENCES, has_command
-from goalmap.lsp.convert import START_OF_FILE, to_json
-from goalmap.lsp.endpoint import GoalmapServer
+from goalmap.lsp.client import PREVIEW, SHOW_REFERENCES
 from goalmap.lsp.features.definition import users
-from goalmap.lsp.open_library import OpenLibrary
+from goalmap.lsp.library_state import LibraryState
+from goalmap.lsp.positions import START_OF_FILE
 from goalmap.lsp.prompts import prompt_of
+from goalmap.lsp.raw_json import RawJson, raw_json, to_json
 from goalmap.lsp.session import Session
 
-Json = dict[str, Any]
+if TYPE_CHECKING:
+    from goalmap.lsp.extensions import LensData, PreviewPrompt, ShowReferences
+    from goalmap.lsp.types import CodeLens, CodeLensParams, Command
 
 
-def register(server: GoalmapServer, session: Session) -> None:
-    """Serve this feature."""
-    refresh = _Refresh(session)
-    session.change_listeners.append(refresh.changed)
-    session.listeners.append(refresh.tell)
-    options = {"codeLensProvider": {"resolveProvider": True}}
-    server.request("textDocument/codeLens", options)(session.answering(partial(code_lens, session)))
-    server.request("codeLens/resolve")(session.answering(partial(resolve, session)))
-
-
-def code_lens(session: Session, params: Json) -> Any:
+def code_lenses(session: Session, params: CodeLensParams) -> RawJson | list[CodeLens] | None:
     """Return where there are lenses: at each goal of a map, or at the top of a component."""
     document = session.document(params["textDocument"]["uri"])
     library = session.library_at(params["textDocument"]["uri"]) if document is not None else None
@@ -42,67 +34,68 @@ def code_lens(session: Session, params: Json) -> Any:
         return None
     if library.document is not document:
         path = library.relative(document.path or "")
-        if path not in library.library.files:
+        if path not in library.snapshot.files:
             return None
         return [{"range": START_OF_FILE, "data": {"uri": library.map_uri, "path": path}}]
     positions = session.map_positions(library)
-    shadowed = library.goal_map.outline.shadowed
+    shadowed = library.goal_map.goal_index.shadowed
     uri = to_json(library.map_uri)
-    # As JSON at once: a map has thousands of goals.
     lenses = [
-        f'{{"range":{positions.json_range(entry.key_span)},'
-        f'"data":{{"uri":{uri},"number":{number},"name":{to_json(entry.frame.key)}}}}}'
-        for number, entry in enumerate(library.goal_map.outline.entries)
-        if entry.frame not in shadowed
+        f'{{"range":{positions.json_range(goal.key_span)},'
+        f'"data":{{"uri":{uri},"number":{number},"name":{to_json(goal.container.key)}}}}}'
+        for number, goal in enumerate(library.goal_map.goal_index.ranges)
+        if goal.container not in shadowed
     ]
-    return f"[{','.join(lenses)}]".encode("ascii")
+    return raw_json(f"[{','.join(lenses)}]")
 
 
-def resolve(session: Session, lens: Json) -> Json:
+def resolve(session: Session, lens: CodeLens) -> CodeLens:
     """Return the lens with what it says."""
-    data = lens.get("data") or {}
+    data: LensData | None = lens.get("data")
     library = session.library_at(data["uri"]) if data else None
     command = None
-    if library is not None and data.get("path") in library.library.files:
-        command = _of_component(session, library, data["path"])
-    elif library is not None and data.get("number") is not None:
-        command = _of_goal(session, library, data["number"], data.get("name"))
+    if data is not None and library is not None:
+        path, number = data.get("path"), data.get("number")
+        if path is not None and path in library.snapshot.files:
+            command = _of_component(session, library, path)
+        elif number is not None:
+            command = _of_goal(session, library, number, data.get("name"))
     # The map changed since, and the client is about to ask for its lenses again.
     return {**lens, "command": command or {"title": "…", "command": ""}}
 
 
-def _of_goal(session: Session, library: OpenLibrary, number: int, name: Any) -> Json | None:
-    entries = library.goal_map.outline.entries
-    if not 0 <= number < len(entries) or entries[number].frame.key != name:
+def _of_goal(session: Session, library: LibraryState, number: int, name: str | None) -> Command | None:
+    ranges = library.goal_map.goal_index.ranges
+    if not 0 <= number < len(ranges) or ranges[number].container.key != name:
         return None
-    goal = library.goal_map.goal_of(entries[number])
+    goal = library.goal_map.goal_of(ranges[number])
     assembled = prompt_of(session, library, goal)
     total = sum(reference.slot != TEMPLATE_SLOT for reference in goal.references)
-    there = total - sum(reference.slot != TEMPLATE_SLOT for reference in assembled.missing)
-    count = f"{total} component{'' if total == 1 else 's'}" if there == total else f"{there} of {total} components"
+    missing = sum(reference.slot != TEMPLATE_SLOT for reference in assembled.missing)
+    count = f"{total - missing} of {total} components" if missing else f"{total} component{'' if total == 1 else 's'}"
     title = f"assembled prompt · {count} · {count_tokens(assembled.text)} tokens"
-    arguments = [{"uri": library.map_uri, "goal": list(goal.path)}]
-    return _command(session, title, PREVIEW, arguments)
+    argument: PreviewPrompt = {"uri": library.map_uri, "goal": list(goal.path)}
+    return _command(session, title, PREVIEW, [argument])
 
 
-def _of_component(session: Session, library: OpenLibrary, path: str) -> Json:
+def _of_component(session: Session, library: LibraryState, path: str) -> Command:
     goals = len({reference.goal for reference in library.users_of(path)})
     title = f"used by {goals} goal{'' if goals == 1 else 's'}" if goals else "used by no goal"
-    locations = [{"uri": uri, "range": range_} for uri, range_ in users(session, library, path)]
     if not goals:
         return {"title": title, "command": ""}
-    return _command(session, title, SHOW_REFERENCES, [library.uri(path), START_OF_FILE["start"], locations])
+    arguments: ShowReferences = (library.uri(path), START_OF_FILE["start"], users(session, library, path))
+    return _command(session, title, SHOW_REFERENCES, arguments)
 
 
-def _command(session: Session, title: str, command: str, arguments: list[Any]) -> Json:
+def _command(session: Session, title: str, command: str, arguments: Sequence[Any]) -> Command:
     """Return a command of the client; where it has no such command, the title alone."""
-    if has_command(session, command):
+    if command in session.client.commands:
         return {"title": title, "command": command, "arguments": arguments}
     return {"title": title, "command": ""}
 
 
 @dataclass
-class _Refresh:
+class LensRefresh:
     """Asks the client to ask again, for lenses and hints, when something else than the map itself changed.
 
     After an edit of a map the client asks by itself.
@@ -112,7 +105,7 @@ class _Refresh:
     seen: dict[str, GoalMap] = field(default_factory=dict)
     due: bool = False
 
-    def changed(self, library: OpenLibrary) -> None:
+    def changed(self, library: LibraryState) -> None:
         """Note a change of a map, of its folders or of a component."""
         self.due = self.due or self.seen.get(library.map_path) is library.goal_map
         self.seen[library.map_path] = library.goal_map
@@ -122,6 +115,8 @@ class _Refresh:
         if not self.due:
             return
         self.due = False
-        for feature in ("codeLens", "inlayHint"):
-            if self.session.server.client_capability(f"workspace.{feature}.refreshSupport"):
-                self.session.server.protocol.send_request(f"workspace/{feature}/refresh")
+        client, protocol = self.session.client, self.session.server.protocol
+        if client.refreshes_code_lenses:
+            protocol.send_request("workspace/codeLens/refresh")
+        if client.refreshes_inlay_hints:
+            protocol.send_request("workspace/inlayHint/refresh")

@@ -6,44 +6,39 @@ The text that documents an item, and how many goals use it, are read when somebo
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 from goalmap.core.edits import inner_json
 from goalmap.core.naming import COMPONENTS, TEMPLATE_SLOT
 from goalmap.core.text import Span, visible
 from goalmap.core.tokens import estimate_tokens
-from goalmap.lsp.client_commands import SUGGEST, has_command
-from goalmap.lsp.endpoint import GoalmapServer
-from goalmap.lsp.open_library import Cursor
+from goalmap.lsp.client import SUGGEST
+from goalmap.lsp.enums import CompletionItemKind, InsertTextFormat, MarkupKind
+from goalmap.lsp.library_state import Cursor
 from goalmap.lsp.session import Session
 
 if TYPE_CHECKING:
     from goalmap.core.completions import Candidate, Candidates, KeyPlace
+    from goalmap.lsp.extensions import CompletionData
+    from goalmap.lsp.types import Command, CompletionItem, CompletionList, CompletionParams, MarkupContent, TextEdit
 
-Json = dict[str, Any]
-
-_TRIGGERS: Final = ['"', "/", "{", "$", "."]
-# CompletionItemKind: Variable, Property, File, Folder, and Text for what is about a goal.
-_KINDS: Final = {"variable": 6, "slot": 10, "file": 17, "folder": 19, "text": 1}
-_SNIPPET: Final = 2
+TRIGGER_CHARACTERS: Final = ['"', "/", "{", "$", "."]
+_KINDS: Final = {
+    "variable": CompletionItemKind.VARIABLE,
+    "slot": CompletionItemKind.PROPERTY,
+    "file": CompletionItemKind.FILE,
+    "folder": CompletionItemKind.FOLDER,
+    "text": CompletionItemKind.TEXT,  # a description, and what else is about a goal
+}
 # After a folder or a key, its files are offered at once.
-_GO_ON: Final = {"title": "Suggest", "command": SUGGEST}
+_GO_ON: Final[Command] = {"title": "Suggest", "command": SUGGEST}
 _PREVIEW_LINES: Final = 24
 _PREVIEW_CHARACTERS: Final = 1600
 _TEMPLATES: Final = f"{COMPONENTS}/{TEMPLATE_SLOT}s/"
 
 
-def register(server: GoalmapServer, session: Session) -> None:
-    """Serve this feature."""
-    options = {"triggerCharacters": _TRIGGERS, "resolveProvider": True}
-    server.request("textDocument/completion", {"completionProvider": options})(
-        session.answering(partial(completion, session))
-    )
-    server.request("completionItem/resolve")(session.answering(partial(resolve, session)))
-
-
-def completion(session: Session, params: Json) -> Any:
+def completion(session: Session, params: CompletionParams) -> CompletionList | None:
     """Return what may be written at the cursor; None where nothing is to be offered."""
     from goalmap.core import completions  # late: nobody completes before the first diagnostics
 
@@ -55,14 +50,13 @@ def completion(session: Session, params: Json) -> Any:
     library = cursor.library
     place = completions.slot_place(library.goal_map, cursor.line, cursor.column)
     if isinstance(place, completions.FilePlace):
-        return _list(session, cursor, place.span, completions.files(place, library.library), place.written)
+        return _list(session, cursor, place.span, completions.files(place, library.snapshot), place.written)
     if isinstance(place, completions.KeyPlace):
-        found = completions.keys(place, library.goal_map, library.library)
-        return _keys(session, cursor, place, found)
+        return _keys(session, cursor, place, completions.keys(place, library.goal_map, library.snapshot))
     return None
 
 
-def _in_template(session: Session, cursor: Cursor) -> Json | None:
+def _in_template(session: Session, cursor: Cursor) -> CompletionList | None:
     from goalmap.core import completions
 
     path = cursor.component
@@ -72,31 +66,34 @@ def _in_template(session: Session, cursor: Cursor) -> Json | None:
     users = [library.goal_map.goal(reference.goal) for reference in library.users_of(path)]
     in_use = completions.slots_in_use(library.goal_map)
     line = cursor.document.lines[cursor.line]
-    found = completions.variables(line, cursor.column, [goal for goal in users if goal], in_use)
-    if found is None:
+    offered = completions.variables(line, cursor.column, [goal for goal in users if goal], in_use)
+    if offered is None:
         return None
-    span, candidates = found
+    span, candidates = offered
     return _list(session, cursor, Span(cursor.line, span.start, span.end), candidates, str)
 
 
-def _list(session: Session, cursor: Cursor, span: Span, candidates: Candidates, written: Any) -> Json:
+def _list(
+    session: Session, cursor: Cursor, span: Span, candidates: Candidates, written: Callable[[str], str]
+) -> CompletionList:
     range_ = session.positions(cursor.document.lines).range(span)
     map_uri = cursor.library.map_uri
-    can_go_on = has_command(session, SUGGEST)
-    items = []
+    can_go_on = SUGGEST in session.client.commands
+    items: list[CompletionItem] = []
     for candidate in candidates.found:
         text = written(candidate.text)
         item = _item(candidate, {"range": range_, "newText": text})
         if candidate.path:
-            item["data"] = {"uri": map_uri, "path": candidate.path}
+            data: CompletionData = {"uri": map_uri, "path": candidate.path}
+            item["data"] = data
         elif candidate.kind == "folder" and can_go_on:
             item["command"] = _GO_ON
         items.append(item)
     return {"isIncomplete": not candidates.complete, "items": items}
 
 
-def _item(candidate: Candidate, edit: Json) -> Json:
-    item = {
+def _item(candidate: Candidate, edit: TextEdit) -> CompletionItem:
+    item: CompletionItem = {
         "label": visible(candidate.text),
         "kind": _KINDS[candidate.kind],
         "sortText": f"{candidate.rank}{candidate.text}",
@@ -104,20 +101,22 @@ def _item(candidate: Candidate, edit: Json) -> Json:
         "filterText": inner_json(candidate.text),
         "textEdit": edit,
     }
-    return {**item, "detail": visible(candidate.note)} if candidate.note else item
+    if candidate.note:
+        item["detail"] = visible(candidate.note)
+    return item
 
 
-def _keys(session: Session, cursor: Cursor, place: KeyPlace, candidates: Candidates) -> Json:
+def _keys(session: Session, cursor: Cursor, place: KeyPlace, candidates: Candidates) -> CompletionList:
     """Return keys with the colon and the value that they still need; the cursor ends up in the value."""
-    snippets = bool(session.server.client_capability("textDocument.completion.completionItem.snippetSupport"))
+    snippets = session.client.inserts_snippets
     positions = session.positions(cursor.document.lines)
-    can_go_on = has_command(session, SUGGEST)
+    can_go_on = SUGGEST in session.client.commands
     span = place.span
     bring_value = not place.has_value
     if bring_value and not place.closing:
         span = Span(span.line, span.start, span.end + 1)  # the key's closing quote, so that a value can follow it
     range_ = positions.range(span)
-    items = []
+    items: list[CompletionItem] = []
     for candidate in candidates.found:
         text = place.written(candidate.text)
         new = text
@@ -128,7 +127,7 @@ def _keys(session: Session, cursor: Cursor, place: KeyPlace, candidates: Candida
             new = f"{_snippet_text(head)}: {value}{tail}" if snippets else f"{head}: {value.replace('$1', '')}{tail}"
         item = _item(candidate, {"range": range_, "newText": new})
         if bring_value and snippets:
-            item["insertTextFormat"] = _SNIPPET
+            item["insertTextFormat"] = InsertTextFormat.SNIPPET
             if candidate.kind == "slot" and can_go_on:
                 item["command"] = _GO_ON
         items.append(item)
@@ -140,22 +139,25 @@ def _snippet_text(text: str) -> str:
 
 
 # -- one item --------------------------------------------------------------------------------------------------------
-def resolve(session: Session, item: Json) -> Json:
+def resolve(session: Session, item: CompletionItem) -> CompletionItem:
     """Return the item with the start of its component's text, its size and its users."""
-    data = item.get("data") or {}
+    data: CompletionData | None = item.get("data")
     library = session.library_at(data["uri"]) if data else None
-    if library is None or data["path"] not in library.library.files:
+    if data is None or library is None or data["path"] not in library.snapshot.files:
         return item
     path = data["path"]
     text = session.read(library, path)
     if text is None:
-        return {**item, "documentation": {"kind": "plaintext", "value": "This file cannot be read."}}
+        return {**item, "documentation": _plain("This file cannot be read.")}
     goals = len({reference.goal for reference in library.users_of(path)})
     used = f"used by {goals} goal{'' if goals == 1 else 's'}"
     facts = [item.get("detail"), used, f"{estimate_tokens(text)} tokens"]
-    # Plain text: what a component holds must not become a link, an image or a command.
-    documentation = {"kind": "plaintext", "value": preview(text)}
-    return {**item, "detail": " · ".join(filter(None, facts)), "documentation": documentation}
+    return {**item, "detail": " · ".join(filter(None, facts)), "documentation": _plain(preview(text))}
+
+
+def _plain(text: str) -> MarkupContent:
+    """Return plain text: what a component holds must not become a link, an image or a command."""
+    return {"kind": MarkupKind.PLAIN_TEXT, "value": text}
 
 
 def preview(text: str) -> str:

@@ -2,7 +2,7 @@
 
 The findings in a map are kept by line, and so are their JSON texts (`_MapTexts`), so that an edit costs what it changed
 and the bytes that must be sent. What depends on other files follows when the input has been quiet for a moment: only
-files that are newly named are looked into, unless something may have changed them all (`OpenLibrary.examined`).
+files that are newly named are looked into, unless something may have changed them all (`LibraryState.examined`).
 Clients that pull are answered; the others, and files that are not open, are pushed to, when something changed.
 """
 
@@ -14,10 +14,10 @@ import time
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from goalmap import inspection
-from goalmap.core.naming import MAP_NAME, TEMPLATE_SLOT
+from goalmap.core.naming import TEMPLATE_SLOT
 from goalmap.core.problems import (
     SHOWN_AS_UNNECESSARY,
     SYNTAX_CODES,
@@ -28,18 +28,30 @@ from goalmap.core.problems import (
 )
 from goalmap.core.text import Span, split_lines
 from goalmap.core.usage import Usage, unused_components, used_components
-from goalmap.lsp.convert import START_OF_FILE, Positions, json_string, to_json, to_path, to_uri
-from goalmap.lsp.endpoint import GoalmapServer
-from goalmap.lsp.open_library import OpenLibrary
+from goalmap.lsp.enums import DiagnosticSeverity, DiagnosticTag
+from goalmap.lsp.library_state import LibraryState
+from goalmap.lsp.positions import START_OF_FILE, Positions, to_path, to_uri
+from goalmap.lsp.raw_json import RawJson, json_string, to_json
 from goalmap.lsp.session import Session
 
 if TYPE_CHECKING:
     from goalmap.core.library import Library
     from goalmap.files.loader import LibraryLoader
+    from goalmap.lsp.types import (
+        DiagnosticRelatedInformation,
+        DocumentDiagnosticParams,
+        PublishDiagnosticsParams,
+        RelatedFullDocumentDiagnosticReport,
+        RelatedUnchangedDocumentDiagnosticReport,
+    )
     from goalmap.settings import Settings
 
-_SEVERITY_NUMBERS: Final = {"error": 1, "warning": 2, "information": 3, "hint": 4}
-_UNNECESSARY: Final = 1
+_SEVERITIES: Final = {
+    "error": DiagnosticSeverity.ERROR,
+    "warning": DiagnosticSeverity.WARNING,
+    "information": DiagnosticSeverity.INFORMATION,
+    "hint": DiagnosticSeverity.HINT,
+}
 # Near names cost a search each, and an index of the folder first: they follow when there is time, for as many findings
 # as a person looks at. The quick fixes offer them for every finding.
 _MAX_NEAR: Final = 20
@@ -51,21 +63,10 @@ _AT_ONCE_S: Final = 0.02
 _BUSY_S: Final = 1.0
 
 
-def register(server: GoalmapServer, session: Session) -> Publisher:
-    """Serve this feature; return the publisher, which commits tell of what they changed."""
-    publisher = Publisher(session)
-    options = {"interFileDependencies": True, "workspaceDiagnostics": False, "identifier": "goalmap"}
-    pulled = {"diagnosticProvider": options}
-    server.request("textDocument/diagnostic", lambda _: pulled if publisher.client_pulls else {})(
-        session.answering(partial(pull, publisher))
-    )
-    session.listeners.append(publisher.publish_changed)
-    session.gone_listeners.append(publisher.forget)
-    return publisher
-
-
-def pull(publisher: Publisher, params: dict[str, Any]) -> Any:
-    """Answer `textDocument/diagnostic`."""
+def pull(
+    publisher: Publisher, params: DocumentDiagnosticParams
+) -> RawJson | RelatedFullDocumentDiagnosticReport | RelatedUnchangedDocumentDiagnosticReport:
+    """Return the diagnostics of a document, or that they are still those of `previousResultId`."""
     session = publisher.session
     uri = params["textDocument"]["uri"]
     library = session.library_at(uri)
@@ -77,7 +78,7 @@ def pull(publisher: Publisher, params: dict[str, Any]) -> Any:
     result_id = publisher.result_id(path, items)
     if params.get("previousResultId") == result_id:
         return {"kind": "unchanged", "resultId": result_id}
-    return b'{"kind":"full","resultId":"%b","items":%b}' % (result_id.encode(), items)
+    return RawJson(b'{"kind":"full","resultId":"%b","items":%b}' % (result_id.encode(), items))
 
 
 class Publisher:
@@ -95,18 +96,7 @@ class Publisher:
         self._settling: set[str] = set()
         self._busy: set[str] = set()
 
-    # -- telling -------------------------------------------------------------------------------------------------------
-    @property
-    def client_pulls(self) -> bool:
-        """Whether the client asks for the diagnostics of open documents, and again when it is told to.
-
-        One that cannot be told, such as Neovim 0.11, asks after edits only: what changes on disk it would not show.
-        """
-        capability = self.session.server.client_capability
-        return capability("textDocument.diagnostic") is not None and bool(
-            capability("workspace.diagnostics.refreshSupport")
-        )
-
+    # -- publishing ----------------------------------------------------------------------------------------------------
     def publish_changed(self) -> None:
         """Send what changed in the libraries that were touched, and look at the rest of their files soon."""
         session = self.session
@@ -117,10 +107,12 @@ class Publisher:
                 self.push(library, map_path)
                 self.settle_soon(library)
 
-    def push(self, library: OpenLibrary, path: str) -> None:
+    def push(self, library: LibraryState, path: str) -> None:
         """Send the diagnostics of one file, unless the client pulls them or has them already."""
         document = self.session.documents.get(path)
-        items = b"[]" if document is not None and self.client_pulls else self.items_of(library, path)
+        items = (
+            b"[]" if document is not None and self.session.client.pulls_diagnostics else self.items_of(library, path)
+        )
         if self._sent.get(path, b"[]") == items:
             return
         self._sent[path] = items
@@ -131,13 +123,14 @@ class Publisher:
             b'{"uri":%b%b,"diagnostics":%b}' % (to_json(uri).encode(), version, items),
         )
 
-    def forget(self, library: OpenLibrary) -> None:
+    def forget(self, library: LibraryState) -> None:
         """Take back all that was said of a library that is no longer part of the workspace."""
         self._maps.pop(library.map_path, None)
         around = self._around.pop(library.map_path, _Around())
         for path in [library.map_path, *map(library.full, around.paths())]:
             if self._sent.pop(path, b"[]") != b"[]":
-                self.session.server.notify("textDocument/publishDiagnostics", {"uri": to_uri(path), "diagnostics": []})
+                params: PublishDiagnosticsParams = {"uri": to_uri(path), "diagnostics": []}
+                self.session.server.notify("textDocument/publishDiagnostics", params)
 
     def result_id(self, path: str, items: bytes) -> str:
         """Return the name of these diagnostics: the same one as long as they are the same."""
@@ -148,7 +141,7 @@ class Publisher:
         return str(number)
 
     # -- files that take longer ----------------------------------------------------------------------------------------
-    def settle_soon(self, library: OpenLibrary) -> None:
+    def settle_soon(self, library: LibraryState) -> None:
         """Look into the library's files once the input has been quiet for a moment."""
         key = library.map_path
         self._quiet_at_s[key] = time.monotonic() + _QUIET_S
@@ -156,7 +149,7 @@ class Publisher:
             self._settling.add(key)
             self.session.server.protocol.run_in_background(self._settle(library), "diagnostics")
 
-    async def _settle(self, library: OpenLibrary) -> None:
+    async def _settle(self, library: LibraryState) -> None:
         key = library.map_path
         around = self._around.setdefault(key, _Around())
         try:
@@ -164,7 +157,7 @@ class Publisher:
                 await self._until_quiet(key)
                 moment = self._quiet_at_s[key]
                 await self._examine(library, around)
-                await self.session.looked(library)
+                await self.session.refresh_fully(library)
                 around.follow(library)
                 found = None if around.unseen else await self._read_files(library)
                 # Else something has happened meanwhile: what was found may stand elsewhere by now.
@@ -175,7 +168,7 @@ class Publisher:
         if self.session.libraries.get(key) is library:
             self._tell(library, found)
 
-    async def _examine(self, library: OpenLibrary, around: _Around) -> None:
+    async def _examine(self, library: LibraryState, around: _Around) -> None:
         """Look into the files that are newly named: which are empty, and which cannot be read."""
         around.follow(library)
         while around.unseen:
@@ -191,10 +184,10 @@ class Publisher:
         while (left_s := self._quiet_at_s[key] - time.monotonic()) > 0:  # noqa: ASYNC110 - time passes, nothing happens
             await asyncio.sleep(left_s)
 
-    async def _read_files(self, library: OpenLibrary) -> _Late | None:
+    async def _read_files(self, library: LibraryState) -> _Late | None:
         """Work out what the text of other files, and the journal, have to say; None where the map changed meanwhile."""
         session, settings = self.session, self.session.settings
-        files, goal_map = library.library, library.goal_map
+        files, goal_map = library.snapshot, library.goal_map
         await self._read_journal(library)
         if library.goal_map is not goal_map:
             return None
@@ -213,9 +206,9 @@ class Publisher:
             for goal in goal_map.goals:
                 texts = await session.texts(library, (files.path(one.slot, one.file) for one in goal.references))
                 late += inspection.over_budget_findings([goal], files, texts.get, settings.prompt.max_tokens)
-        return _Late(late, templates, lines) if library.goal_map is goal_map and library.library is files else None
+        return _Late(late, templates, lines) if library.goal_map is goal_map and library.snapshot is files else None
 
-    async def _read_journal(self, library: OpenLibrary) -> None:
+    async def _read_journal(self, library: LibraryState) -> None:
         interrupted = await self.session.on_disk(library, library.journal.look)
         if interrupted is not None:
             library.interrupted = interrupted
@@ -224,11 +217,11 @@ class Publisher:
             self._busy.add(library.map_path)
             asyncio.get_running_loop().call_later(_BUSY_S, self._look_again, library)
 
-    def _look_again(self, library: OpenLibrary) -> None:
+    def _look_again(self, library: LibraryState) -> None:
         self._busy.discard(library.map_path)
         self.settle_soon(library)
 
-    def _tell(self, library: OpenLibrary, found: _Late) -> None:
+    def _tell(self, library: LibraryState, found: _Late) -> None:
         """Send what the library's other files say, from what is known of them."""
         session = self.session
         session.changed.discard(library.map_path)
@@ -242,15 +235,17 @@ class Publisher:
         for path in sorted(stale):
             self.push(library, library.full(path))
         open_and_stale = any(library.full(path) in session.documents for path in stale)
-        if self.client_pulls and (open_and_stale or self.items_of(library, library.map_path) != map_items):
+        if self.session.client.pulls_diagnostics and (
+            open_and_stale or self.items_of(library, library.map_path) != map_items
+        ):
             self.refresh()
 
-    def _find_near(self, library: OpenLibrary) -> None:
+    def _find_near(self, library: LibraryState) -> None:
         """Work out which names may have been meant where the first components are missing."""
-        texts, files = self._maps.setdefault(library.map_path, _MapTexts()), library.library
+        texts, files = self._maps.setdefault(library.map_path, _MapTexts()), library.snapshot
         known = texts.near if texts.near_in is files else {}
         missing = [(span.line, found) for span, found in library.problems if found.code == "component.missing"]
-        first = missing[:_MAX_NEAR] if self._shows_related else []
+        first = missing[:_MAX_NEAR] if self.session.client.shows_related_information else []
         near = {found.target: known.get(found.target) or near_files(found, files) for _, found in first}
         news = {path for path in {**texts.near, **near} if texts.near.get(path, []) != near.get(path, [])}
         texts.again |= {line for line, found in missing if found.target in news}
@@ -261,7 +256,7 @@ class Publisher:
         self.session.server.protocol.send_request("workspace/diagnostic/refresh")
 
     # -- as JSON -------------------------------------------------------------------------------------------------------
-    def items_of(self, library: OpenLibrary, path: str) -> bytes:
+    def items_of(self, library: LibraryState, path: str) -> bytes:
         """Return the diagnostics of a file of `library` as a JSON list."""
         around = self._around.get(library.map_path)
         if path == library.map_path:
@@ -278,7 +273,7 @@ class Publisher:
         late = [self._one(library, lines, span, problem) for _, span, problem in findings if span.line < len(lines)]
         return b"[%b]" % b",".join([*texts, *filter(None, late)])
 
-    def _map_texts(self, library: OpenLibrary) -> list[bytes]:
+    def _map_texts(self, library: LibraryState) -> list[bytes]:
         known = self._maps.setdefault(library.map_path, _MapTexts())
         lines = library.goal_map.lines
         for line in known.stale(library.problems, self.session.settings):
@@ -287,10 +282,10 @@ class Publisher:
             known.put(line, texts[0] if len(texts) == 1 else b",".join(filter(None, texts)))
         return known.texts
 
-    def _one(self, library: OpenLibrary, lines: list[str], span: Span, problem: Problem) -> bytes:
+    def _one(self, library: LibraryState, lines: list[str], span: Span, problem: Problem) -> bytes:
         """Return one Diagnostic as JSON; empty where a setting turns it off."""
         severity = self.session.settings.severities[problem.code]
-        if severity == "off" or (self.session.syntax_is_shown_elsewhere and problem.code in SYNTAX_CODES):
+        if severity == "off" or (self.session.client.marks_json_syntax and problem.code in SYNTAX_CODES):
             return b""
         range_ = Positions(lines, self.session.encoding).json_range(span)
         related = self._related(library, problem)
@@ -298,19 +293,15 @@ class Publisher:
         text = f'{{"range":{range_},{_about(problem.code, severity)},"message":{json_string(problem.message)}{shown}}}'
         return text.encode("ascii")
 
-    @property
-    def _shows_related(self) -> bool:
-        return bool(self.session.server.client_capability("textDocument.publishDiagnostics.relatedInformation"))
-
-    def _related(self, library: OpenLibrary, problem: Problem) -> list[dict[str, Any]]:
+    def _related(self, library: LibraryState, problem: Problem) -> list[DiagnosticRelatedInformation]:
         near = self._maps[library.map_path].near.get(problem.target) if library.map_path in self._maps else None
-        if (problem.related is None and not near) or not self._shows_related:
+        if (problem.related is None and not near) or not self.session.client.shows_related_information:
             return []
         if problem.related is not None:
             span, message = problem.related
             range_ = self.session.map_positions(library).range(span)
             return [{"location": {"uri": library.map_uri, "range": range_}, "message": message}]
-        folder = library.library.folder(problem.reference.slot) if problem.reference else ""
+        folder = library.snapshot.folder(problem.reference.slot) if problem.reference else ""
         return [
             {
                 "location": {"uri": library.uri(f"{folder}/{file}"), "range": START_OF_FILE},
@@ -330,8 +321,7 @@ class _MapTexts:
     def __init__(self) -> None:
         self.texts: list[bytes] = []
         self._lines: list[int] = []
-        self._edited: list[tuple[int, int]] | None = None
-        self._seen = 0
+        self._problems: Problems | None = None
         self._settings: Settings | None = None
         self.near: dict[str | None, list[str]] = {}
         self.near_in: Library | None = None
@@ -339,15 +329,14 @@ class _MapTexts:
 
     def stale(self, problems: Problems, settings: Settings) -> Iterable[int]:
         """Return the lines that must be `put` now, in order where all must be."""
-        edited, seen = problems.edited, self._seen
         again, self.again = self.again, set()
-        self._seen = len(edited)
-        if edited is self._edited and settings is self._settings:
-            return sorted(again | {line for first, end in edited[seen:] for line in range(first, end)})
-        self._edited, self._settings = edited, settings
+        changed = problems.changed_since(self._problems) if settings is self._settings else None
+        self._problems, self._settings = problems, settings
+        if changed is not None:
+            return sorted(again | changed)
         self.texts.clear()
         self._lines.clear()
-        return sorted({*problems.local, *problems.wide})
+        return sorted({*problems.by_goal, *problems.whole_map})
 
     def put(self, line: int, text: bytes) -> None:
         """Keep the findings of one line; without any, `text` is empty."""
@@ -404,10 +393,10 @@ class _Around:
         self._library: Library | None = None
         self._named: set[str] = set()
 
-    def follow(self, library: OpenLibrary) -> None:
+    def follow(self, library: LibraryState) -> None:
         """Take in what happened since the last time, at the cost of that if it was edits, of the library otherwise."""
-        usage, files = library.usage, library.library
-        flipped, usage.flipped = usage.flipped, set()
+        usage, files = library.usage, library.snapshot
+        changes = usage.take_usage_changes()
         if not library.examined:
             library.examined = True
             self._usage = None
@@ -418,12 +407,12 @@ class _Around:
             self._named |= named
             self.unused = set(unused_components(usage, files))
         else:
-            self._flip(usage, files, flipped)
+            self._flip(usage, files, changes)
         # A map that is broken just now says nothing of what it names: all is worked out when it is whole again.
         self._usage, self._library = (usage if usage.is_whole else None), files
 
-    def _flip(self, usage: Usage, files: Library, flipped: set[tuple[str, str]]) -> None:
-        for slot, file in flipped:
+    def _flip(self, usage: Usage, files: Library, changes: set[tuple[str, str]]) -> None:
+        for slot, file in changes:
             if not files.has(slot, file):
                 continue
             path = files.path(slot, file)
@@ -458,14 +447,14 @@ class _Around:
 @cache
 def _about(code: str, severity: Severity) -> str:
     """Return those members of a Diagnostic, as JSON, that are the same for all with a code."""
-    members: dict[str, Any] = {
-        "severity": _SEVERITY_NUMBERS[severity],
+    members: dict[str, object] = {
+        "severity": _SEVERITIES[severity],
         "code": code,
         "codeDescription": {"href": documentation(code)},
         "source": "goalmap",
     }
     if code in SHOWN_AS_UNNECESSARY:
-        members["tags"] = [_UNNECESSARY]
+        members["tags"] = [DiagnosticTag.UNNECESSARY]
     return to_json(members)[1:-1]
 
 
@@ -480,6 +469,3 @@ def _documentation_uri() -> str:
 def documentation(code: str) -> str:
     """Return where a code is explained: a section of the page that comes with the package."""
     return f"{_documentation_uri()}#{code.replace('.', '')}"
-
-
-__all__ = ["MAP_NAME", "Publisher", "register"]

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING
 
-from goalmap.lsp.endpoint import GoalmapServer
 from goalmap.lsp.open_map import open_map
 from goalmap.lsp.session import Session
 
-Json = dict[str, Any]
+if TYPE_CHECKING:
+    from goalmap.lsp.types import FoldingRange, FoldingRangeParams
 
 
-def register(server: GoalmapServer, session: Session) -> None:
-    """Serve this feature."""
-    server.request("textDocument/foldingRange", {"foldingRangeProvider": True})(partial(folding, session))
-
-
-def folding(session: Session, params: Json) -> Any:
+def folding_ranges(session: Session, params: FoldingRangeParams) -> list[FoldingRange] | None:
     """Return what can be folded in a map; None for any other document."""
-    from goalmap.core.structure import folds  # late: not needed for the first diagnostics
+    from goalmap.core.symbol_tree import folds  # late: not needed for the first diagnostics
 
     library = open_map(session, params)
     if library is None:
         return None
-    limit = session.server.client_capability("textDocument.foldingRange.rangeLimit")
-    found = sorted(folds(library.goal_map))
-    return [
-        {"startLine": first, "endLine": last}
-        for first, last in islice(found, limit if isinstance(limit, int) and limit >= 0 else None)
-    ]
+    ranges = sorted(folds(library.goal_map))
+    return [{"startLine": first, "endLine": last} for first, last in islice(ranges, session.client.folding_range_limit)]

@@ -2,41 +2,42 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from goalmap.core.goal_map import Goal, Reference
 from goalmap.core.text import Span
 from goalmap.core.tokens import count_tokens
-from goalmap.lsp.endpoint import GoalmapServer
+from goalmap.lsp.enums import MarkupKind
+from goalmap.lsp.library_state import Cursor, LibraryState
 from goalmap.lsp.markdown import fenced, inline
-from goalmap.lsp.open_library import Cursor, OpenLibrary
 from goalmap.lsp.prompts import prompt_of
 from goalmap.lsp.session import Session
+
+if TYPE_CHECKING:
+    from goalmap.lsp.types import Hover, HoverParams, MarkupContent
 
 # Editors cut hovers at about 100 000 characters, in the middle of what keeps our fence closed.
 _MAX_SHOWN: Final = 60_000
 _MAX_USERS: Final = 12
 
 
-def register(server: GoalmapServer, session: Session) -> None:
-    """Serve this feature."""
-    server.request("textDocument/hover", {"hoverProvider": True})(session.answering(partial(hover, session)))
-
-
-def hover(session: Session, params: dict[str, Any]) -> Any:
+def hover(session: Session, params: HoverParams) -> Hover | None:
     """Return what stands under the cursor, as it will run."""
     cursor = session.cursor(params)
     if cursor is None:
         return None
-    found = _in_map(session, cursor) if cursor.in_map else _in_component(session, cursor)
-    if found is None:
+    shown = _in_map(session, cursor) if cursor.in_map else _in_component(session, cursor)
+    if shown is None:
         return None
-    text, span = found
-    plain = "markdown" not in (session.server.client_list("textDocument.hover.contentFormat") or ["markdown"])
-    contents = {"kind": "plaintext" if plain else "markdown", "value": text}
-    range_ = {"range": session.positions(cursor.document.lines).range(span)} if span else {}
-    return {"contents": contents, **range_}
+    text, span = shown
+    markup: MarkupContent = {
+        "kind": MarkupKind.MARKDOWN if session.client.shows_markdown else MarkupKind.PLAIN_TEXT,
+        "value": text,
+    }
+    result: Hover = {"contents": markup}
+    if span is not None:
+        result["range"] = session.positions(cursor.document.lines).range(span)
+    return result
 
 
 def _in_map(session: Session, cursor: Cursor) -> tuple[str, Span | None] | None:
@@ -53,7 +54,7 @@ def _in_map(session: Session, cursor: Cursor) -> tuple[str, Span | None] | None:
     return goal_text(session, cursor.library, goal), goal.key_span if on_key else None
 
 
-def goal_text(session: Session, library: OpenLibrary, goal: Goal) -> str:
+def goal_text(session: Session, library: LibraryState, goal: Goal) -> str:
     """Return a goal's hover: tokens, what is missing, and the prompt, exactly as it will run."""
     prompt = prompt_of(session, library, goal)
     tokens = count_tokens(prompt.text)
@@ -68,9 +69,9 @@ def goal_text(session: Session, library: OpenLibrary, goal: Goal) -> str:
     return f"{head}\n\n{_shown(prompt.text)}"
 
 
-def component_text(session: Session, library: OpenLibrary, reference: Reference) -> str:
+def component_text(session: Session, library: LibraryState, reference: Reference) -> str:
     """Return a reference's hover: the component's path, its users and its text."""
-    path = library.library.path(reference.slot, reference.file)
+    path = library.snapshot.path(reference.slot, reference.file)
     text = session.read(library, path) if reference.file else None
     if text is None:
         return f"{inline(path)} does not exist yet or cannot be read. The quick fix writes it for you."
@@ -98,7 +99,7 @@ def _template_value(session: Session, cursor: Cursor, path: str) -> tuple[str, S
         return None
     name, span = found
     for goal in filter(None, (cursor.library.goal_map.goal(user.goal) for user in users)):
-        texts, _ = component_texts(goal, cursor.library.library, session.reader(cursor.library))
+        texts, _ = component_texts(goal, cursor.library.snapshot, session.reader(cursor.library))
         values = variables(goal, texts)
         if name in values:
             value = values[name] if isinstance(values[name], str) else ", ".join(values[name])
@@ -107,18 +108,18 @@ def _template_value(session: Session, cursor: Cursor, path: str) -> tuple[str, S
     return None
 
 
-def _slot_text(library: OpenLibrary, slot: str) -> str:
-    path = library.library.folder(slot)
-    folder = library.library.folders.get(path)
+def _slot_text(library: LibraryState, slot: str) -> str:
+    path = library.snapshot.folder(slot)
+    folder = library.snapshot.folders.get(path)
     count = f"{len(folder.files)} components" if folder else "no such folder yet"
     return f"{inline(path)} · {count}"
 
 
-def _missing_name(library: OpenLibrary, reference: Reference) -> str:
-    return library.library.path(reference.slot, reference.file or "…").partition("/")[2]
+def _missing_name(library: LibraryState, reference: Reference) -> str:
+    return library.snapshot.path(reference.slot, reference.file or "…").partition("/")[2]
 
 
-def _users(library: OpenLibrary, path: str) -> str:
+def _users(library: LibraryState, path: str) -> str:
     goals = list(dict.fromkeys("/".join(reference.goal) for reference in library.users_of(path)))
     if not goals:
         return "used by no goal"

@@ -8,38 +8,33 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
 from goalmap.core.assembly import Prompt
 from goalmap.core.goal_map import Goal, GoalPath
 from goalmap.core.text import Span, split_lines, to_units, visible
 from goalmap.core.tokens import count_tokens
-from goalmap.lsp.convert import to_path, to_uri
-from goalmap.lsp.endpoint import GoalmapServer
-from goalmap.lsp.open_library import OpenLibrary
+from goalmap.lsp.library_state import LibraryState
+from goalmap.lsp.positions import to_path, to_uri
 from goalmap.lsp.prompts import prompt_of
 from goalmap.lsp.session import Session
 
-Json = dict[str, Any]
+if TYPE_CHECKING:
+    from goalmap.lsp.extensions import (
+        GoalAt,
+        GoalAtParams,
+        PromptChangedParams,
+        PromptParams,
+        PromptResult,
+        Segment,
+        TextDocumentPositionParams,
+    )
+    from goalmap.lsp.types import Location, TextDocumentContentParams, TextDocumentContentResult
 
 SCHEME: Final = "goalmap-prompt"
 # Clients do not say when such a document is closed; so many are watched for changes.
 _MAX_WATCHED: Final = 32
-
-
-def register(server: GoalmapServer, session: Session) -> None:
-    """Serve these features."""
-    watch = _Watch(session)
-    session.change_listeners.append(watch.changed)
-    session.listeners.append(watch.tell)
-    content = {"workspace": {"textDocumentContent": {"schemes": [SCHEME]}}}
-    server.request("workspace/textDocumentContent", content)(
-        session.answering(partial(text_document_content, session, watch))
-    )
-    server.request("goalmap/prompt")(session.answering(partial(prompt, session)))
-    server.request("goalmap/goalAt")(session.answering(partial(goal_at, session)))
 
 
 # -- names of documents ------------------------------------------------------------------------------------------------
@@ -73,19 +68,23 @@ def parse_uri(uri: str) -> tuple[str, GoalPath] | None:
     return path, tuple(query)
 
 
-def _find(session: Session, map_uri: str, goal: GoalPath) -> tuple[OpenLibrary, Goal] | None:
+def _find(session: Session, map_uri: str, goal: GoalPath) -> tuple[LibraryState, Goal] | None:
     library = session.library_at(map_uri)
-    found = library.goal_map.goal(goal) if library is not None else None
-    return (library, found) if library is not None and found is not None else None
+    if library is None:
+        return None
+    named = library.goal_map.goal(goal)
+    return (library, named) if named is not None else None
 
 
-def _named(session: Session, uri: str) -> tuple[OpenLibrary, Goal] | None:
+def _named(session: Session, uri: str) -> tuple[LibraryState, Goal] | None:
     parsed = parse_uri(uri)
     return _find(session, to_uri(parsed[0]), parsed[1]) if parsed else None
 
 
 # -- requests ----------------------------------------------------------------------------------------------------------
-def text_document_content(session: Session, watch: _Watch, params: Json) -> Json:
+def text_document_content(
+    session: Session, watch: PromptWatch, params: TextDocumentContentParams
+) -> TextDocumentContentResult:
     """Return the text of a prompt document; a sentence where its goal is gone."""
     text = _text(session, params["uri"])
     watch.add(params["uri"], text)
@@ -96,36 +95,36 @@ def _text(session: Session, uri: str) -> str:
     parsed = parse_uri(uri)
     if parsed is None:
         return f"This address names no goal of a map: {visible(uri)}\n"
-    found = _named(session, uri)
-    if found is None:
+    named = _named(session, uri)
+    if named is None:
         return f"There is no goal {visible('/'.join(parsed[1]))} in {visible(parsed[0])} any more.\n"
-    return prompt_of(session, *found).text
+    return prompt_of(session, *named).text
 
 
-def prompt(session: Session, params: Json) -> Json | None:
+def prompt(session: Session, params: PromptParams) -> PromptResult | None:
     """Return the prompt of a goal with its size, what it misses, and where each stretch came from; None without goal.
 
     Offsets count UTF-16 code units, whatever the encoding of positions.
     """
-    found = _find(session, params["uri"], tuple(params["goal"]))
-    if found is None:
+    named = _find(session, params["uri"], tuple(params["goal"]))
+    if named is None:
         return None
-    library, goal = found
+    library, goal = named
     assembled = prompt_of(session, library, goal)
     tokens = count_tokens(assembled.text)
     return {
         "text": assembled.text,
         "tokens": tokens.number,
         "exact": tokens.exact,
-        "missing": [library.library.path(one.slot, one.file).partition("/")[2] for one in assembled.missing],
+        "missing": [library.snapshot.path(one.slot, one.file).partition("/")[2] for one in assembled.missing],
         "segments": _segments(library, assembled),
         "uri": prompt_uri(library.map_path, goal.path),
         "error": assembled.error.message if assembled.error else None,
     }
 
 
-def _segments(library: OpenLibrary, assembled: Prompt) -> list[Json]:
-    segments = []
+def _segments(library: LibraryState, assembled: Prompt) -> list[Segment]:
+    segments: list[Segment] = []
     units = offset = 0
     for segment in assembled.segments:
         # Code units are counted from the last boundary on, so that a long prompt is read once.
@@ -144,7 +143,7 @@ def _units(text: str, start: int, end: int) -> int:
     return to_units(text[start:end], end - start, "utf-16")
 
 
-def goal_at(session: Session, params: Json) -> Json | None:
+def goal_at(session: Session, params: GoalAtParams) -> GoalAt | None:
     """Return the goal under the cursor and the size of its prompt."""
     cursor = session.cursor(params)
     goal = cursor.goal if cursor is not None else None
@@ -159,12 +158,12 @@ def goal_at(session: Session, params: Json) -> Json | None:
     }
 
 
-def source(session: Session, params: Json) -> tuple[str, Json] | None:
-    """Return the component and the place in it that a position of a prompt document came from."""
-    found = _named(session, params["textDocument"]["uri"])
-    if found is None:
+def source(session: Session, params: TextDocumentPositionParams) -> Location | None:
+    """Return the place in a component that a position of a prompt document came from."""
+    named = _named(session, params["textDocument"]["uri"])
+    if named is None:
         return None
-    library, goal = found
+    library, goal = named
     assembled = prompt_of(session, library, goal)
     lines = split_lines(assembled.text)
     line, column = session.positions(lines).place(params["position"])
@@ -177,17 +176,17 @@ def source(session: Session, params: Json) -> tuple[str, Json] | None:
         return None
     # The prompt leaves out a byte order mark, which the file has.
     column += line == 0 and component[0].startswith("\ufeff")
-    return library.uri(path), session.positions(component).range(Span(line, column, column))
+    return {"uri": library.uri(path), "range": session.positions(component).range(Span(line, column, column))}
 
 
 # -- changes -----------------------------------------------------------------------------------------------------------
 @dataclass
-class _Watch:
+class PromptWatch:
     """Tells the client which prompts changed: once, when the input is drained."""
 
     session: Session
     shown: dict[str, str] = field(default_factory=dict)
-    pending: dict[str, OpenLibrary] = field(default_factory=dict)
+    pending: dict[str, LibraryState] = field(default_factory=dict)
 
     def add(self, uri: str, text: str) -> None:
         """Note that the client shows `text` as the document `uri`."""
@@ -196,7 +195,7 @@ class _Watch:
         if len(self.shown) > _MAX_WATCHED:
             del self.shown[next(iter(self.shown))]
 
-    def changed(self, library: OpenLibrary) -> None:
+    def changed(self, library: LibraryState) -> None:
         """Note that a map or one of its components changed."""
         self.pending[library.map_path] = library
 
@@ -206,15 +205,16 @@ class _Watch:
         server = self.session.server
         if not pending:
             return
-        if server.client_capability("experimental.goalmap.livePrompt") is True:
+        if self.session.client.follows_prompts:
             for library in pending.values():
-                server.notify("goalmap/promptChanged", {"uri": library.map_uri})
-        if server.client_capability("workspace.textDocumentContent") is None:
+                params: PromptChangedParams = {"uri": library.map_uri}
+                server.notify("goalmap/promptChanged", params)
+        if not self.session.client.shows_text_document_content:
             return
         for uri in self.shown:
             parsed = parse_uri(uri)
             if parsed and parsed[0] in pending:
-                telling = self.session.answering(self._tell_of)(uri)
+                telling = self.session.disk_access.answering(self._tell_of)(uri)
                 if telling is not None:  # its disk is slow
                     server.protocol.run_in_background(telling, "prompts")
 

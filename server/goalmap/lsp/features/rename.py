@@ -9,32 +9,21 @@ from __future__ import annotations
 import os
 import stat
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 from goalmap.core.edits import Edit
 from goalmap.core.goal_map import Reference
 from goalmap.core.text import visible
-from goalmap.lsp.endpoint import GoalmapServer, RequestFailed
-from goalmap.lsp.open_library import Cursor, OpenLibrary
+from goalmap.lsp.endpoint import RequestFailed
+from goalmap.lsp.library_state import Cursor, LibraryState
 from goalmap.lsp.session import Session
-from goalmap.lsp.shapes import lookup
-from goalmap.lsp.workspace_edits import can_rename_files, workspace_edit
+from goalmap.lsp.workspace_edits import workspace_edit
 
-Json = dict[str, Any]
-
-
-def register(server: GoalmapServer, session: Session) -> None:
-    """Serve these features."""
-
-    def capability(client: Json) -> Json:
-        can_prepare = lookup(client, "textDocument.rename.prepareSupport")
-        return {"renameProvider": {"prepareProvider": True} if can_prepare else True}
-
-    server.request("textDocument/rename", capability)(session.answering(partial(rename, session)))
-    server.request("textDocument/prepareRename")(session.answering(partial(prepare_rename, session)))
+if TYPE_CHECKING:
+    from goalmap.lsp.types import PrepareRenameParams, PrepareRenamePlaceholder, RenameParams, WorkspaceEdit
 
 
-def prepare_rename(session: Session, params: Json) -> Any:
+def prepare_rename(session: Session, params: PrepareRenameParams) -> PrepareRenamePlaceholder | None:
     """Return the range of the name under the cursor, and the name; None where nothing can be renamed."""
     from goalmap.core.renames import target_at  # late: not needed for the first diagnostics
 
@@ -47,7 +36,7 @@ def prepare_rename(session: Session, params: Json) -> Any:
     return {"range": session.map_positions(cursor.library).range(target.span), "placeholder": target.name}
 
 
-def rename(session: Session, params: Json) -> Any:
+def rename(session: Session, params: RenameParams) -> WorkspaceEdit | None:
     """Return the edit that renames what is under the cursor to `newName`."""
     from goalmap.core.renames import Refused, rename_key_edits, target_at
 
@@ -60,43 +49,44 @@ def rename(session: Session, params: Json) -> Any:
             return _rename_component(session, cursor, target.reference, params["newName"])
         edits = rename_key_edits(cursor.library.goal_map, target, params["newName"])
         library = cursor.library
-        session.ask(library.disk, ("writable", library.map_path), partial(_check_writable, [library.map_path]))
+        check = partial(_check_writable, [library.map_path])
+        session.disk_access.ask(library.disk, ("writable", library.map_path), check)
     except Refused as refused:
         raise RequestFailed(str(refused)) from None
     return workspace_edit(session, {cursor.library.map_path: edits})
 
 
-def _rename_component(session: Session, cursor: Cursor, reference: Reference, name: str) -> Json | None:
+def _rename_component(session: Session, cursor: Cursor, reference: Reference, name: str) -> WorkspaceEdit | None:
     from goalmap.core.renames import Refused, check_file_name
 
     library = cursor.library
-    session.see(library)  # what is refused or not depends on the disk as it is now
-    check_file_name(library.library, reference, name)
+    session.require_fresh(library)  # what is refused or not depends on the disk as it is now
+    check_file_name(library.snapshot, reference, name)
     if name == reference.file:
         return None
-    old = library.full(library.library.path(reference.slot, reference.file))
-    new = library.full(library.library.path(reference.slot, name))
-    exists = library.library.has(reference.slot, reference.file)
-    if exists and not can_rename_files(session):
-        shown = visible(library.library.path(reference.slot, name))
+    old = library.full(library.snapshot.path(reference.slot, reference.file))
+    new = library.full(library.snapshot.path(reference.slot, name))
+    exists = library.snapshot.has(reference.slot, reference.file)
+    if exists and not session.client.renames_files:
+        shown = visible(library.snapshot.path(reference.slot, name))
         raise Refused(
             f"This editor does not let the server rename files. Rename the file to {shown} yourself, then use the "
             "quick fix at the references"
         )
     if exists:
-        session.ask(library.disk, ("taken", new), partial(_check_free, old, new))
+        session.disk_access.ask(library.disk, ("taken", new), partial(_check_free, old, new))
     edits = edits_of_moved(session, {old: new})[0]
-    written = [path for path, found in edits.items() if found]
+    written = [path for path, map_edits in edits.items() if map_edits]
     check = partial(_check_writable, written, moved=(old, new) if exists else None)
-    session.ask(library.disk, ("writable", *written), check)
+    session.disk_access.ask(library.disk, ("writable", *written), check)
     if not exists:
         return workspace_edit(session, edits)
     document = session.documents.get(old)
-    old_uri = document.uri if document else library.uri(library.library.path(reference.slot, reference.file))
-    return workspace_edit(session, edits, (old_uri, library.uri(library.library.path(reference.slot, name))))
+    old_uri = document.uri if document else library.uri(library.snapshot.path(reference.slot, reference.file))
+    return workspace_edit(session, edits, (old_uri, library.uri(library.snapshot.path(reference.slot, name))))
 
 
-Stranded = list[tuple[OpenLibrary, list[Reference]]]
+Stranded = list[tuple[LibraryState, list[Reference]]]
 
 
 def edits_of_moved(session: Session, moved: dict[str, str]) -> tuple[dict[str, list[Edit]], Stranded]:
@@ -112,10 +102,10 @@ def edits_of_moved(session: Session, moved: dict[str, str]) -> tuple[dict[str, l
         moves = {library.relative(old): library.relative(new) for old, new in moved.items()}
         moves.pop(None, None)
         if moves:
-            found = move_edits(library.goal_map, library.library, {old: new for old, new in moves.items() if old})
-            edits[library.map_path] = found.edits
-            if found.stranded:
-                stranded.append((library, found.stranded))
+            move = move_edits(library.goal_map, library.snapshot, {old: new for old, new in moves.items() if old})
+            edits[library.map_path] = move.edits
+            if move.stranded:
+                stranded.append((library, move.stranded))
     return edits, stranded
 
 

@@ -2,48 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from goalmap.core.goal_map import path_of
 from goalmap.core.text import visible
-from goalmap.lsp.convert import START_OF_FILE, Positions, json_string
-from goalmap.lsp.endpoint import GoalmapServer
+from goalmap.lsp.enums import SymbolKind
 from goalmap.lsp.open_map import open_map
+from goalmap.lsp.positions import START_OF_FILE, Positions
+from goalmap.lsp.raw_json import RawJson, json_string, raw_json
 from goalmap.lsp.session import Session
 
 if TYPE_CHECKING:
-    from goalmap.core.structure import Node
-
-Json = dict[str, Any]
+    from goalmap.core.symbol_tree import Node
+    from goalmap.lsp import types
+    from goalmap.lsp.types import DocumentSymbolParams, Range, SymbolInformation, WorkspaceSymbolParams
 
 MAX_FOUND: Final = 128
-# SymbolKind: Namespace, Class, Property, File.
-_KINDS: Final = {"category": 3, "goal": 5, "slot": 7}
-_FILE: Final = 1
+_KINDS: Final[dict[str, types.SymbolKind]] = {
+    "category": SymbolKind.NAMESPACE,
+    "goal": SymbolKind.CLASS,
+    "slot": SymbolKind.PROPERTY,
+}
 
 
-def register(server: GoalmapServer, session: Session) -> None:
-    """Serve these features."""
-    server.request("textDocument/documentSymbol", {"documentSymbolProvider": True})(
-        session.answering(partial(document_symbols, session))
-    )
-    server.request("workspace/symbol", {"workspaceSymbolProvider": True})(
-        session.answering(partial(workspace_symbols, session))
-    )
-
-
-def document_symbols(session: Session, params: Json) -> Any:
+def document_symbols(session: Session, params: DocumentSymbolParams) -> RawJson | list[SymbolInformation] | None:
     """Return the outline of a map, as a tree where the client can show one; None for any other document."""
-    from goalmap.core.structure import tree, walk  # late: not needed for the first diagnostics
+    from goalmap.core.symbol_tree import tree, walk  # late: not needed for the first diagnostics
 
     library = open_map(session, params)
     if library is None:
         return None
     positions = session.map_positions(library)
     nodes = tree(library.goal_map)
-    if session.server.client_capability("textDocument.documentSymbol.hierarchicalDocumentSymbolSupport"):
-        return b"[%b]" % b",".join(_symbol(node, positions).encode("ascii") for node in nodes)
+    if session.client.shows_symbol_tree:
+        return raw_json(f"[{','.join(_symbol(node, positions) for node in nodes)}]")
     return [
         {
             "name": _shown(node.name),
@@ -73,27 +67,27 @@ def _shown(name: str) -> str:
     return visible(name) if name.strip() else '""'
 
 
-def _range(node: Node, positions: Positions) -> Json:
+def _range(node: Node, positions: Positions) -> Range:
     return {"start": positions.position(*node.start), "end": positions.position(*node.end)}
 
 
-def workspace_symbols(session: Session, params: Json) -> Any:
+def workspace_symbols(session: Session, params: WorkspaceSymbolParams) -> list[SymbolInformation]:
     """Return the goals and components of all libraries whose names are like the query, best first, not too many."""
     names: list[str] = []
-    places: list[tuple[str, int, str, Any]] = []
+    places: list[tuple[str, types.SymbolKind, str, Callable[[], Range]]] = []
     for library in list(session.libraries.values()):
-        session.glance(library)
+        session.refresh_if_stale(library)
         positions = session.map_positions(library)
-        for entry in library.goal_map.outline.entries:
-            goal = path_of(entry.frame)
+        for goal_range in library.goal_map.goal_index.ranges:
+            goal = path_of(goal_range.container)
             names.append(goal[-1])
             places.append(
-                (library.map_uri, _KINDS["goal"], "/".join(goal[:-1]), partial(positions.range, entry.key_span))
+                (library.map_uri, _KINDS["goal"], "/".join(goal[:-1]), partial(positions.range, goal_range.key_span))
             )
-        for path in sorted(library.library.files):
+        for path in sorted(library.snapshot.files):
             folder, _, name = path.rpartition("/")
             names.append(name)
-            places.append((library.uri(path), _FILE, folder, lambda: START_OF_FILE))
+            places.append((library.uri(path), SymbolKind.FILE, folder, lambda: START_OF_FILE))
     return [
         {
             "name": _shown(names[at]),
@@ -101,7 +95,7 @@ def workspace_symbols(session: Session, params: Json) -> Any:
             "containerName": visible(within),
             "location": {"uri": uri, "range": range_()},
         }
-        for at in search(params.get("query") or "", names)
+        for at in search(params["query"], names)
         for uri, kind, within, range_ in (places[at],)
     ]
 
@@ -118,6 +112,6 @@ def search(query: str, names: list[str]) -> list[int]:
         from rapidfuzz import fuzz, process  # late: 40 ms that few sessions need
 
         near = process.extract(wanted, folded, scorer=fuzz.partial_ratio, limit=MAX_FOUND, score_cutoff=75)
-        there = set(held)
-        held += [at for _, _, at in near if at not in there]
+        already = set(held)
+        held += [at for _, _, at in near if at not in already]
     return held[:MAX_FOUND]

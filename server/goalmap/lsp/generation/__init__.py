@@ -1,0 +1,1 @@
+"""Generating components for an editor: its questions, jobs, buffer and progress."""
