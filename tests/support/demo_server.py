@@ -24,6 +24,10 @@ class Documents(Hooks):
         self.texts: dict[str, str] = {}
         self.dirty: set[str] = set()
         self.heard: list[list[Any]] = []
+        self.client: Any = {}
+
+    def on_initialize(self, params: Any) -> None:
+        self.client = params["capabilities"]
 
     def on_initialized(self) -> None:
         self.heard.append(["initialized"])
@@ -83,7 +87,8 @@ def build() -> GoalmapServer:  # noqa: PLR0915  a list of features, one after th
             "diagnosticProvider": {"interFileDependencies": True, "workspaceDiagnostics": False},
         }
     )
-    server.advertise(lambda client: {"renameProvider": {"prepareProvider": True}} if client.get("textDocument") else {})
+    rename = {"renameProvider": {"prepareProvider": True}}
+    server.advertise(lambda: rename if documents.client.get("textDocument") else {})
 
     @server.request("textDocument/hover")
     def hover(params: Params) -> Params | None:

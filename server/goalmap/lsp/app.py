@@ -110,7 +110,7 @@ def build() -> GoalmapServer:
     for name, handler in of_commands.items():
         server.command(name)(partial(_with_first, handler))
     server.command(commands.CANCEL)(lambda arguments: generation.cancel(jobs, arguments[0] if arguments else None))
-    server.advertise(lambda _: capabilities(session.client))
+    server.advertise(lambda: capabilities(session.client))
     return server
 
 

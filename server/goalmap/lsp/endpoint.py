@@ -59,8 +59,8 @@ Handler = Callable[[Params], Any]
 What runs before the awaitable is returned sees the documents as they were when the request was sent; what is awaited
 may see later ones. The awaitable is cancelled when the client cancels the request.
 """
-Capability = Params | Callable[[Params], Params]
-"""A fragment of ServerCapabilities, or a function from the client's capabilities to one."""
+Capability = Params | Callable[[], Params]
+"""A fragment of ServerCapabilities, or a function that returns one once `Hooks.on_initialize` has returned."""
 H = TypeVar("H", bound=Callable[[Any], Any])
 
 POSITION_ENCODINGS = ("utf-8", "utf-16", "utf-32")
@@ -167,8 +167,8 @@ class GoalmapServer(JsonRPCServer):
         """
         self._capabilities.append(capability)
 
-    def server_capabilities(self, client: Params) -> Params:
-        """Return what is advertised to a client with the capabilities `client`."""
+    def server_capabilities(self) -> Params:
+        """Return what is advertised to this client."""
         merged: Params = {
             "positionEncoding": self.position_encoding,
             "textDocumentSync": {"openClose": True, "change": 2, "save": {"includeText": False}},
@@ -177,7 +177,7 @@ class GoalmapServer(JsonRPCServer):
         if self.protocol.fm.commands:
             merged["executeCommandProvider"] = {"commands": list(self.protocol.fm.commands)}
         for capability in self._capabilities:
-            shapes.merge(merged, capability if isinstance(capability, dict) else capability(client))
+            shapes.merge(merged, capability if isinstance(capability, dict) else capability())
         return merged
 
     # -- talking to the client ----------------------------------------------------------------------------------------
@@ -292,7 +292,7 @@ class GoalmapProtocol(JsonRPCProtocol):
         self._is_initialized = True
         client_process.watch(params.get("processId"), partial(server.stop, EXIT_FAILED))
         return {
-            "capabilities": server.server_capabilities(params.get("capabilities") or {}),
+            "capabilities": server.server_capabilities(),
             "serverInfo": {"name": server.name, "version": server.version},
         }
 
