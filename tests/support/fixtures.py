@@ -167,7 +167,7 @@ class Editor:
         self.session: Any = self.server.hooks
         # What a disk that is not slow does at once must not depend on how busy the machine is.
         self.session.disk_access.patience.limit_s = TIMEOUT_S if patience_s is None else patience_s
-        self.server.protocol.connected(_Output(self))
+        self.server.protocol.set_writer(_Output(self))
         capabilities = FULL_CLIENT if capabilities is None else capabilities
         self.capabilities = {**capabilities, "general": {"positionEncodings": [encoding]}}
         self.advertised = self.request(
@@ -338,7 +338,7 @@ class Editor:
         body = json.dumps({"jsonrpc": "2.0", **message}).encode()
 
         async def deliver() -> None:
-            self.server.protocol.received(b"Content-Length: %d\r\n\r\n%b" % (len(body), body), more=False)
+            self.server.protocol.receive([body])
 
         self._loop.run_until_complete(deliver())
 

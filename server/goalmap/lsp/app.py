@@ -165,5 +165,4 @@ def serve(*, tcp: tuple[str, int] | None = None) -> int:
     gc.freeze()
     gc.set_threshold(200_000, 20, 100)
     gc.enable()
-    server = build()
-    return server.serve(partial(stdio.accept_one, *tcp) if tcp else stdio.open_stdio)
+    return build().serve(partial(stdio.accept_one, *tcp) if tcp else stdio.open_stdio)
