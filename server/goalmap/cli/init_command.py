@@ -1,4 +1,4 @@
-"""`goalmap init`: a small library to start from."""
+"""`goalmap init`: write a small library to start from."""
 
 from __future__ import annotations
 

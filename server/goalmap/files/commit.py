@@ -138,7 +138,6 @@ def result_of(store: Store, header: Header, file: str) -> Committed:
         goal=header.goal,
         slot=header.slot,
         index=header.index,
-        old_file=header.old,
         file=file,
         component_path=os.path.join(store.root_path, header.path_of(file)),
         map_path=os.path.join(store.root_path, MAP_NAME),

@@ -124,11 +124,6 @@ def _read_inside(full: str, path: str) -> str:
         raise Unreadable(path, error.reason) from error
 
 
-def read_map(path: str) -> str:
-    """Return the text of a map; raise `Unreadable`. Broken UTF-8 becomes U+FFFD, so that the rest can be read."""
-    return read_bytes(path, limit_bytes=MAX_MAP_BYTES).decode("utf-8", "replace")
-
-
 def leaves_library(root: str, full_path: str) -> bool:
     """Whether links on the way lead from `full_path` to a place outside the library's folder."""
     if _has_no_link(root, full_path):

@@ -155,7 +155,7 @@ def pending_of(tx: str, contents: Contents | None, reason: str, *, has_owner: bo
     )
 
 
-def _finish(store: Store, record: Record, *, finish_buffered: bool, finish_unreviewed: bool = False) -> str:
+def _finish(store: Store, record: Record, *, finish_buffered: bool) -> str:
     """Do what is left of a record; return the reason for which it waits, empty where it is gone."""
     contents, header = record.contents, record.contents.header
     record.make_durable()
@@ -174,7 +174,7 @@ def _finish(store: Store, record: Record, *, finish_buffered: bool, finish_unrev
         store.report.dropped.append(record.name)
     elif contents.text is None:
         park(store, record, "the model's answer was cut short", is_told=True)
-    elif contents.awaits_review and not finish_unreviewed:
+    elif contents.awaits_review:
         return AWAITS_REVIEW
     elif contents.is_buffered and not finish_buffered and not _is_saved(store, header, contents.file):
         return "the map with its reference was not saved in the editor"

@@ -39,7 +39,6 @@ class Committed:
     goal: tuple[str, ...]
     slot: str
     index: int | None
-    old_file: str
     file: str
     component_path: str
     map_path: str
