@@ -245,7 +245,7 @@ class MapFile:
             return False
 
     def _when_quiet(self, name: str, expected: tuple[str, str]) -> tuple[bytes, bool]:
-        """Return the file's bytes, and whether they are complete and nobody writes to it; wait half a second for that."""
+        """Return the file's bytes, and whether they are complete and nobody writes to it; wait half a second for it."""
         end_s = time.monotonic() + _WRITER_WAIT_S
         while True:
             # First look for a writer, then read: in the other order, bytes that are written in between would be lost.
