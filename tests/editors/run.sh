@@ -19,7 +19,4 @@ if ! has_eglot; then
   has_eglot || { echo "Emacs is installed, but its Eglot cannot be loaded" >&2; exit 1; }
 fi
 
-"$python" -m pytest tests/editors "$@" || {
-  echo "Once more, what failed: an editor that is slow to start is no fault, a failure twice is"
-  "$python" -m pytest --last-failed --last-failed-no-failures none tests/editors "$@"
-}
+"$python" -m pytest --reruns 1 tests/editors "$@"

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from goalmap.lsp.endpoint import GoalmapServer
 from goalmap.lsp.generation.api_key import KeyKeeper
-from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Session
 from goalmap.settings import read_settings
 from support.editors import PLAIN
@@ -97,8 +97,7 @@ async def test_settings_that_change_do_not_take_the_key_along(scene: Scene, laun
         editor = await launch(PLAIN)
 
         def configure(endpoint: Endpoint) -> None:
-            settings = {"goalmap": {"model": {"baseUrl": endpoint.base_url}}}
-            editor.client.notify("workspace/didChangeConfiguration", {"settings": settings})
+            editor.configure(model={"baseUrl": endpoint.base_url})
 
         configure(good)
         editor.client.notify("goalmap/setApiKey", {"key": KEY})

@@ -343,7 +343,7 @@ async def test_a_cancel_that_comes_while_the_edit_is_on_its_way_comes_too_late(
 
 
 async def test_a_message_that_nobody_answers_holds_nothing_up(scene: Scene, endpoint: Endpoint, start: Start) -> None:
-    editor = await start(PLAIN.but(leaves_messages=True))
+    editor = await start(PLAIN.but(messages="left"))
     job = await written(editor, endpoint)
     endpoint.open("writing")
     await editor.outcome(job)
@@ -401,9 +401,7 @@ async def thrown_away(editor: RawEditor, endpoint: Endpoint) -> Json:
 
 
 async def fixes_at(editor: RawEditor, mark: Json) -> dict[str, Json]:
-    params = {"textDocument": {"uri": editor.scene.uri}, "range": mark["range"], "context": {"diagnostics": [mark]}}
-    fixes = await editor.client.request("textDocument/codeAction", params)
-    return {fix["title"]: fix for fix in fixes}
+    return {fix["title"]: fix for fix in await editor.actions(mark["range"], mark)}
 
 
 async def test_what_was_thrown_away_can_be_finished(scene: Scene, endpoint: Endpoint, start: Start) -> None:
@@ -411,7 +409,7 @@ async def test_what_was_thrown_away_can_be_finished(scene: Scene, endpoint: Endp
     mark = await thrown_away(editor, endpoint)
     fixes = await fixes_at(editor, mark)
     finish = next(fix for title, fix in fixes.items() if title.startswith("Finish the interrupted generation"))
-    assert await editor.execute(finish["command"]["command"], *finish["command"]["arguments"])
+    assert await editor.choose(finish)
     assert scene.map_text() == committed()
     assert scene.generated.read_text(encoding="utf-8") == TEXT
     assert scene.records() == []
@@ -512,7 +510,6 @@ async def test_undo_refuses_where_the_map_has_changes(scene: Scene, endpoint: En
     await editor.outcome(job)
     editor.type("Find the cause of a failure.", "My words.")
     assert not await editor.execute("goalmap.undo", {"uri": scene.uri, "job": job})
-    said = await editor.client.notification("window/showMessage", lambda params: "save it" in params["message"])
-    assert said["type"] == 2
+    assert (await editor.said("save it"))["type"] == 2
     assert scene.map_text() == committed()
     assert editor.text == committed(MINE)

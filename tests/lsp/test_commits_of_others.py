@@ -196,11 +196,9 @@ async def test_a_text_whose_review_was_interrupted_is_offered_and_not_paid_for_a
     scene: Scene, endpoint: Endpoint, start: Start
 ) -> None:
     def review(editor: RawEditor) -> None:
-        editor.client.notify(
-            "workspace/didChangeConfiguration", {"settings": {"goalmap": {"generation": {"review": True}}}}
-        )
+        editor.configure(generation={"review": True})
 
-    first = await start(VSCODE.but(leaves_messages=True))
+    first = await start(VSCODE.but(messages="left"))
     review(first)
     await first.generate()
     await first.client.notification("window/showMessageRequest")

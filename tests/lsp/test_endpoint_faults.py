@@ -50,7 +50,7 @@ async def start(scene: Scene, tmp_path: Path) -> AsyncIterator[Start]:
         editor = await RawEditor.start(scene, VSCODE, base_url=base_url, home=tmp_path / "home")
         running.append(editor)
         if settings:
-            editor.client.notify("workspace/didChangeConfiguration", {"settings": {"goalmap": settings}})
+            editor.configure(**settings)
         await editor.marked("component.missing")
         return editor
 

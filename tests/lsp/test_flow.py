@@ -1,94 +1,50 @@
-"""The whole flow on the real server, through pytest-lsp: for a client that can ask, and one that brings its answer.
-
-One server serves all tests of this file for each kind of client; every test has a library and a model of its own.
-"""
+"""The whole flow on the real server, for an editor that puts its questions, and for one that brings the answer."""
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import AsyncIterator  # pytest-lsp evaluates what its fixtures are annotated with
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-import pytest_lsp
-from lsprotocol import types
-from pytest_lsp import ClientServerConfig, client_capabilities
 
+from support.editors import GENERATE, PLAIN, VSCODE
+from support.lsp_client import LspError
 from support.openai_endpoint import Endpoint, Reply
-from support.scene import DESCRIPTION, GENERATED, MAP, MISSING, TEXT, argument, committed, environment
-from support.typed_client import FlowClient, flow_client
+from support.scene import DESCRIPTION, GENERATED, MAP, MISSING, TEXT, argument, committed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from support.editors import Json, RawEditor
     from support.scene import Scene
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+    Start = Callable[..., Coroutine[None, None, RawEditor]]
 
-GENERATE, GENERATE_ALL, CANCEL, UNDO = (
-    "goalmap.generateComponent",
-    "goalmap.generateAll",
-    "goalmap.cancelGeneration",
-    "goalmap.undo",
-)
-WARNING, INFO = types.MessageType.Warning, types.MessageType.Info
+GENERATE_ALL, CANCEL, UNDO = "goalmap.generateAll", "goalmap.cancelGeneration", "goalmap.undo"
+WARNING = 2
 WRITING = Reply(text=TEXT, pause="writing", pause_after=3)
-SERVER = ClientServerConfig(server_command=[sys.executable, "-m", "goalmap", "lsp"], client_factory=flow_client)
-ASKS = {"interactiveResolve": {"inputTypes": ["string"]}, "goalmap": {"reloadsCleanFiles": True}}
+# An editor whose glue leaves messages, and the opening of files, to the protocol.
+ASKS = VSCODE.but(shows_generated=False, messages="buttons")
 
 
-async def shake_hands(client: FlowClient, name: str, experimental: Any, **options: Any) -> Any:
-    capabilities = client_capabilities(name)
-    capabilities.experimental = experimental
-    params = types.InitializeParams(capabilities=capabilities, initialization_options=options or None)
-    return await client.initialize_session(params)
+@pytest.fixture
+def start(launch: Start, endpoint: Endpoint) -> Start:
+    """Return what starts a server for an editor, with a model."""
+    return lambda behaviour=ASKS, **initialize: launch(behaviour, endpoint, **initialize)
 
 
-@pytest_lsp.fixture(config=SERVER, scope="module")
-async def asking(lsp_client: FlowClient) -> AsyncIterator[None]:
-    """Return a client that puts the server's questions, as our extension for VS Code does."""
-    answer = await shake_hands(lsp_client, "visual-studio-code", ASKS)
-    assert answer.capabilities.experimental == {"interactiveResolveProvider": {"kinds": ["command"]}}
-    yield
-    await lsp_client.shutdown_session()
-
-
-@pytest_lsp.fixture(config=SERVER, scope="module")
-async def telling(lsp_client: FlowClient) -> AsyncIterator[None]:
-    """Return a client that declares nothing of ours, and sends the description with the command."""
-    await shake_hands(lsp_client, "neovim", None)
-    yield
-    await lsp_client.shutdown_session()
-
-
-@pytest_lsp.fixture(config=SERVER, scope="module")
-async def untrusted(lsp_client: FlowClient) -> AsyncIterator[None]:
-    """Return a client whose user has not said that the workspace is to be trusted."""
-    await shake_hands(lsp_client, "visual-studio-code", ASKS, trusted=False)
-    yield
-    await lsp_client.shutdown_session()
-
-
-@pytest.fixture(autouse=True, scope="module")
-def nothing_of_the_users(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Keep the servers of this file away from the home, the keys and the models of whoever runs them."""
-    before = dict(os.environ)
-    os.environ.clear()
-    os.environ.update(environment(None, tmp_path_factory.mktemp("home")))
-    yield
-    os.environ.clear()
-    os.environ.update(before)
+async def progress_of(editor: RawEditor, kind: str) -> Json:
+    """Wait for the next progress of a kind."""
+    return await editor.client.notification("$/progress", lambda told: told["value"]["kind"] == kind)
 
 
 # -- asking ------------------------------------------------------------------------------------------------------------
 
 
-async def test_a_question_until_its_answer_is_valid(asking: FlowClient, scene: Scene) -> None:
-    asking.open(scene)
-    await asking.marked(scene)
+async def test_a_question_until_its_answer_is_valid(start: Start, scene: Scene) -> None:
+    editor = await start()
     told = argument(scene)
-    params: Any = {"command": GENERATE, "arguments": [told]}
-    asked = await asking.resolve(params)
-    (field,) = asked["formFields"]
+    command = {"command": GENERATE, "arguments": [told]}
+    (field,) = (await editor.resolve(command))["formFields"]
     assert field == {
         "id": "description",
         "type": {"kind": "string"},
@@ -97,42 +53,34 @@ async def test_a_question_until_its_answer_is_valid(asking: FlowClient, scene: S
         "default": "drill",
     }
     for value, fault in (("", "Describe the component"), ("  ", "Describe the component"), ("a\nb", "one line")):
-        again = await asking.resolve({**params, "formAnswers": [{"id": "description", "value": value}]})
+        again = await editor.resolve(command, description=value)
         assert fault in again["formFields"][0]["error"]
         assert again["formFields"][0]["default"] == value
         assert again["arguments"] == [told]
-    answers = [{"id": "description", "value": f" {DESCRIPTION} "}]
-    ready = await asking.resolve({**params, "formAnswers": answers})
+    ready = await editor.resolve(command, description=f" {DESCRIPTION} ")
     assert ready == {"command": GENERATE, "arguments": [{**told, "description": DESCRIPTION}]}
-    assert await asking.resolve({"command": "goalmap.undo", "arguments": []}) == {
-        "command": "goalmap.undo",
-        "arguments": [],
-    }
+    assert await editor.resolve({"command": UNDO, "arguments": []}) == {"command": UNDO, "arguments": []}
 
 
-async def test_from_the_mark_to_the_commit_and_back(asking: FlowClient, scene: Scene) -> None:
-    asking.open(scene)
-    (mark,) = await asking.marked(scene)
-    assert (mark.code, mark.source, mark.severity) == ("component.missing", "goalmap", types.DiagnosticSeverity.Error)
-    assert asking.text_in(scene, mark.range) == MISSING
-    async with Endpoint([WRITING]) as endpoint:
-        await asking.use_model(endpoint)
-        action = (await asking.actions(scene, mark.range))[0]
-        assert action.title == (f"Generate missing component {MISSING}… (new file components/protocols/{GENERATED})")
-        assert action.is_preferred
-        assert action.command is not None
-        params = {"command": action.command.command, "arguments": action.command.arguments}
-        ready = await asking.resolve({**params, "formAnswers": [{"id": "description", "value": DESCRIPTION}]})
-        job = (await asking.execute(ready["command"], *ready["arguments"]))["job"]
-        await endpoint.reached("writing")  # answered, while the model still writes
-        (again,) = [one for one in await asking.actions(scene, mark.range) if one.title.startswith("Stop")]
-        assert again.command is not None
-        assert list(again.command.arguments or ()) == [{"job": job}]
-        endpoint.open("writing")
-        ended = await asking.outcome(job)
-        sent = str(endpoint.requests[0].body["messages"])
-        assert DESCRIPTION in sent
-        assert "You are a detective of software." in sent  # its sibling
+async def test_from_the_mark_to_the_commit_and_back(start: Start, scene: Scene, endpoint: Endpoint) -> None:
+    editor = await start()
+    (mark,) = editor.marks()
+    assert (mark["code"], mark["source"], mark["severity"]) == ("component.missing", "goalmap", 1)
+    assert editor.text_in(mark["range"]) == MISSING
+    endpoint.add(WRITING)
+    action = (await editor.actions(mark["range"]))[0]
+    assert action["title"] == f"Generate missing component {MISSING}… (new file components/protocols/{GENERATED})"
+    assert action["isPreferred"]
+    ready = await editor.resolve(action["command"], description=DESCRIPTION)
+    job = (await editor.execute(ready["command"], *ready["arguments"]))["job"]
+    await endpoint.reached("writing")  # answered, while the model still writes
+    (stop,) = [one for one in await editor.actions(mark["range"]) if one["title"].startswith("Stop")]
+    assert stop["command"]["arguments"] == [{"job": job}]
+    endpoint.open("writing")
+    ended = await editor.outcome(job)
+    sent = str(endpoint.requests[0].body["messages"])
+    assert DESCRIPTION in sent
+    assert "You are a detective of software." in sent  # its sibling
     assert ended == {
         "job": job,
         "outcome": "committed",
@@ -143,135 +91,122 @@ async def test_from_the_mark_to_the_commit_and_back(asking: FlowClient, scene: S
     }
     assert scene.map_text() == committed()
     assert scene.generated.read_text(encoding="utf-8") == TEXT
-    asking.reload(scene)
-    assert not await asking.marked(scene, count=0)
+    await editor.clean()
     # The component is shown beside the map, and the message that says so offers to take it back.
-    await asking.until(lambda: scene.generated.as_uri() in [shown.uri for shown in asking.shown_documents])
-    question = await asking.asked_about(GENERATED)
-    assert [action.title for action in question.actions or []] == ["Undo"]
-    assert await asking.execute(UNDO, {"uri": scene.uri, "job": job}) is True
+    await editor.client.notification("window/showDocument", lambda told: told["uri"] == scene.generated.as_uri())
+    question = await editor.asked_about(GENERATED)
+    assert [action["title"] for action in question["actions"]] == ["Undo"]
+    assert await editor.execute(UNDO, {"uri": scene.uri, "job": job}) is True
     assert scene.map_text() == MAP
     assert not scene.generated.exists()
 
 
-async def test_undo_by_the_button_of_the_message(asking: FlowClient, scene: Scene) -> None:
-    asking.open(scene)
-    asking.button = "Undo"
-    async with Endpoint([Reply(text=TEXT)]) as endpoint:
-        await asking.use_model(endpoint)
-        assert (await asking.generate(scene))["outcome"] == "committed"
-        await asking.said("names drill.txt again")
+async def test_undo_by_the_button_of_the_message(start: Start, scene: Scene, endpoint: Endpoint) -> None:
+    editor = await start()
+    editor.button = "Undo"
+    endpoint.add(Reply(text=TEXT))
+    assert (await editor.outcome(await editor.generate()))["outcome"] == "committed"
+    await editor.said("names drill.txt again")
     assert scene.map_text() == MAP
     assert not scene.generated.exists()
 
 
-async def test_progress_begins_reports_and_ends(asking: FlowClient, scene: Scene) -> None:
-    asking.open(scene)
-    async with Endpoint([WRITING]) as endpoint:
-        await asking.use_model(endpoint)
-        job = await asking.begin(scene)
-        token = await asking.progress_begun()
-        await endpoint.reached("writing")
-        await asking.until(lambda: len(asking.progress_of(token)) > 1)
-        begin, report = asking.progress_of(token)[:2]
-        assert (begin["kind"], begin["title"], begin["cancellable"]) == ("begin", "Generating drill.txt", True)
-        assert report["kind"] == "report"
-        assert "Root cause" in report["message"]
-        endpoint.open("writing")
-        await asking.outcome(job)
-    end = asking.progress_of(token)[-1]
-    assert end["kind"] == "end"
-    assert "Committed" in end["message"]
-    assert [value["kind"] for value in asking.progress_of(token)].count("end") == 1
+async def test_progress_begins_reports_and_ends(start: Start, endpoint: Endpoint) -> None:
+    editor = await start()
+    endpoint.add(WRITING)
+    job = await editor.generate()
+    begin = await progress_of(editor, "begin")
+    assert (begin["value"]["title"], begin["value"]["cancellable"]) == ("Generating drill.txt", True)
+    await editor.client.notification("$/progress", lambda told: "Root cause" in told["value"]["message"])
+    endpoint.open("writing")
+    await editor.outcome(job)
+    end = await progress_of(editor, "end")
+    assert "Committed" in end["value"]["message"]
+    told = [one["value"]["kind"] for one in editor.client.notifications("$/progress") if one["token"] == begin["token"]]
+    assert (told[0], told[-1], told.count("end")) == ("begin", "end", 1)
 
 
 @pytest.mark.parametrize("by", ["the progress", "the command", "the command for all"])
-async def test_cancelling(by: str, asking: FlowClient, scene: Scene) -> None:
-    asking.open(scene)
+async def test_cancelling(by: str, start: Start, scene: Scene, endpoint: Endpoint) -> None:
+    editor = await start()
     before = scene.files()
-    async with Endpoint([WRITING]) as endpoint:
-        await asking.use_model(endpoint)
-        job = await asking.begin(scene)
-        token = await asking.progress_begun()
-        await endpoint.reached("writing")
-        if by == "the progress":
-            asking.window_work_done_progress_cancel(types.WorkDoneProgressCancelParams(token=token))
-        else:
-            assert await asking.execute(CANCEL, *([{"job": job}] if by == "the command" else [])) is True
-        ended = await asking.outcome(job)
-        await endpoint.requests[0].ended.wait()
-        assert endpoint.requests[0].hung_up
-    assert ended["outcome"] == "cancelled"
-    assert asking.progress_of(token)[-1]["kind"] == "end"
+    endpoint.add(WRITING)
+    job = await editor.generate()
+    begin = await progress_of(editor, "begin")
+    await endpoint.reached("writing")
+    if by == "the progress":
+        editor.client.notify("window/workDoneProgress/cancel", {"token": begin["token"]})
+    else:
+        assert await editor.execute(CANCEL, *([{"job": job}] if by == "the command" else [])) is True
+    assert (await editor.outcome(job))["outcome"] == "cancelled"
+    await endpoint.requests[0].ended.wait()
+    assert endpoint.requests[0].hung_up
+    await progress_of(editor, "end")
     assert scene.files() == before
     assert scene.records() == []
-    assert await asking.execute(CANCEL, {"job": job}) is False
+    assert await editor.execute(CANCEL, {"job": job}) is False
 
 
-async def test_a_second_click_is_the_same_job(asking: FlowClient, scene: Scene) -> None:
-    asking.open(scene)
-    async with Endpoint([WRITING]) as endpoint:
-        await asking.use_model(endpoint)
-        job = await asking.begin(scene)
-        await endpoint.reached("writing")
-        assert await asking.begin(scene) == job
-        endpoint.open("writing")
-        assert (await asking.outcome(job))["outcome"] == "committed"
-        assert len(endpoint.requests) == 1
+async def test_a_second_click_is_the_same_job(start: Start, endpoint: Endpoint) -> None:
+    editor = await start()
+    endpoint.add(WRITING)
+    job = await editor.generate()
+    await endpoint.reached("writing")
+    assert await editor.generate() == job
+    endpoint.open("writing")
+    assert (await editor.outcome(job))["outcome"] == "committed"
+    assert len(endpoint.requests) == 1
 
 
-async def test_a_map_that_is_not_saved(asking: FlowClient, scene: Scene) -> None:
-    asking.open(scene, text=MAP.replace("Find the cause of a failure.", "Mine."))
-    async with Endpoint([Reply(text=TEXT)]) as endpoint:
-        await asking.use_model(endpoint)
-        ended = await asking.generate(scene)
+async def test_a_map_that_is_not_saved(start: Start, scene: Scene, endpoint: Endpoint) -> None:
+    editor = await start()
+    editor.type("Find the cause of a failure.", "Mine.")
+    endpoint.add(Reply(text=TEXT))
+    ended = await editor.outcome(await editor.generate())
     assert ended["outcome"] == "pending-save"
     assert "Save goal_map.json" in ended["message"]
     mine = committed(MAP.replace("Find the cause of a failure.", "Mine."))
-    assert asking.text_of(scene) == mine
+    assert editor.text == mine
     assert scene.map_text() == MAP
-    asking.save(scene)
-    await asking.until(lambda: scene.records() == [])
+    editor.save()
+    await editor.until(lambda: scene.records() == [])
     assert scene.map_text() == mine
 
 
-async def test_a_failure(asking: FlowClient, scene: Scene) -> None:
-    asking.open(scene)
+async def test_a_failure(start: Start, scene: Scene, endpoint: Endpoint) -> None:
+    editor = await start()
     before = scene.files()
-    async with Endpoint([Reply(status=401)]) as endpoint:
-        await asking.use_model(endpoint)
-        ended = await asking.generate(scene)
+    endpoint.add(Reply(status=401))
+    ended = await editor.outcome(await editor.generate())
     assert ended["outcome"] == "failed"
     assert "GOALMAP_API_KEY" in ended["message"]
     assert "componentUri" not in ended
     assert scene.files() == before
 
 
-async def test_a_conflict(asking: FlowClient, scene: Scene) -> None:
+async def test_a_conflict(start: Start, scene: Scene, endpoint: Endpoint) -> None:
     """Somebody else has filled the slot on disk while the model wrote."""
-    asking.open(scene)
+    editor = await start()
+    endpoint.add(WRITING)
     theirs = MAP.replace(MISSING, "detective.txt")
-    async with Endpoint([WRITING]) as endpoint:
-        await asking.use_model(endpoint)
-        job = await asking.begin(scene)
-        await endpoint.reached("writing")
-        scene.map.write_text(theirs, encoding="utf-8")
-        asking.reload(scene)
-        endpoint.open("writing")
-        ended = await asking.outcome(job)
+    job = await editor.generate()
+    await endpoint.reached("writing")
+    scene.map.write_text(theirs, encoding="utf-8")
+    editor.reload()
+    endpoint.open("writing")
+    ended = await editor.outcome(job)
     assert ended["outcome"] == "conflict"
     assert scene.map_text() == theirs
     assert scene.parked() == [TEXT]
     assert ".goalmap" in ended["message"]
 
 
-@pytest.mark.parametrize("description", ["", "   ", "two\nlines", None])
-async def test_no_description_no_generation(description: str | None, asking: FlowClient, scene: Scene) -> None:
-    asking.open(scene)
+async def test_no_description_no_generation(start: Start, scene: Scene) -> None:
+    editor = await start()
     before = scene.files()
-    assert await asking.execute(GENERATE, argument(scene, description=description)) is None
-    said = await asking.said("Nothing was generated.")
-    assert said.type == WARNING
+    for description in ("", "   ", "two\nlines", None):
+        assert await editor.execute(GENERATE, argument(scene, description=description)) is None, description
+        assert (await editor.said("Nothing was generated."))["type"] == WARNING
     assert scene.files() == before
     assert not (scene.root / ".goalmap").exists()
 
@@ -279,67 +214,64 @@ async def test_no_description_no_generation(description: str | None, asking: Flo
 # -- telling -----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_description_that_comes_with_the_command(telling: FlowClient, scene: Scene) -> None:
-    telling.open(scene)
-    async with Endpoint([Reply(text=TEXT)]) as endpoint:
-        await telling.use_model(endpoint)
-        ended = await telling.generate(scene)
+async def test_a_description_that_comes_with_the_command(start: Start, scene: Scene, endpoint: Endpoint) -> None:
+    editor = await start(PLAIN)
+    endpoint.add(Reply(text=TEXT))
+    ended = await editor.outcome(await editor.generate())
     assert ended["outcome"] == "pending-save"  # it has not said that it reloads
-    assert telling.text_of(scene) == committed()
-    telling.save(scene)
-    await telling.until(lambda: scene.records() == [])
+    assert editor.text == committed()
+    editor.save()
+    await editor.until(lambda: scene.records() == [])
     assert scene.map_text() == committed()
     assert scene.generated.read_text(encoding="utf-8") == TEXT
 
 
-async def test_under_its_own_name(telling: FlowClient, scene: Scene) -> None:
+async def test_under_its_own_name(start: Start, scene: Scene, endpoint: Endpoint) -> None:
     """The map names it already, so nothing has to be saved."""
-    telling.open(scene)
-    async with Endpoint([Reply(text=TEXT)]) as endpoint:
-        await telling.use_model(endpoint)
-        ended = await telling.generate(scene, naming="referenced")
+    editor = await start(PLAIN)
+    endpoint.add(Reply(text=TEXT))
+    ended = await editor.outcome(await editor.generate(naming="referenced"))
     assert ended["outcome"] == "committed"
-    assert scene.map_text() == telling.text_of(scene) == MAP
+    assert scene.map_text() == editor.text == MAP
     assert (scene.root / "components" / "protocols" / MISSING).read_text(encoding="utf-8") == TEXT
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"slot": "template"},
-        {"slot": 7},
-        {"index": -1},
-        {"index": True},
-        {"goal": []},
-        {"goal": "DEBUG"},
-        {"file": None},
-        {"naming": "both"},
-        {"uri": "file:///nowhere/else.txt"},
-        {"description": ["x"]},
-    ],
-    ids=str,
-)
-async def test_arguments_that_make_no_sense_are_refused(wrong: Any, telling: FlowClient, scene: Scene) -> None:
-    telling.open(scene)
+WRONG = [
+    {"slot": "template"},
+    {"slot": 7},
+    {"index": -1},
+    {"index": True},
+    {"goal": []},
+    {"goal": "DEBUG"},
+    {"file": None},
+    {"naming": "both"},
+    {"uri": "file:///nowhere/else.txt"},
+    {"description": ["x"]},
+]
+
+
+async def test_arguments_that_make_no_sense_are_refused(start: Start, scene: Scene) -> None:
+    editor = await start(PLAIN)
     before = scene.files()
-    with pytest.raises(Exception, match=next(iter(wrong))):
-        await telling.execute(GENERATE, {**argument(scene, description=DESCRIPTION), **wrong})
+    for wrong in WRONG:
+        with pytest.raises(LspError, match=next(iter(wrong))):
+            await editor.execute(GENERATE, {**argument(scene, description=DESCRIPTION), **wrong})
     assert scene.files() == before
 
 
 # -- not trusted -------------------------------------------------------------------------------------------------------
 
 
-async def test_nothing_is_paid_for_on_behalf_of_an_untrusted_workspace(untrusted: FlowClient, scene: Scene) -> None:
-    untrusted.open(scene)
+async def test_nothing_is_paid_for_on_behalf_of_an_untrusted_workspace(
+    start: Start, scene: Scene, endpoint: Endpoint
+) -> None:
+    editor = await start(initializationOptions={"trusted": False})
     before = scene.files()
-    async with Endpoint([Reply(text=TEXT, repeat=True)]) as endpoint:
-        await untrusted.use_model(endpoint)
-        for command in (GENERATE, GENERATE_ALL):
-            assert await untrusted.execute(command, argument(scene, description=DESCRIPTION)) is None
-            said = await untrusted.said("not trusted")
-            assert said.type == WARNING
-        assert endpoint.requests == []
+    endpoint.add(Reply(text=TEXT, repeat=True))
+    for command in (GENERATE, GENERATE_ALL):
+        assert await editor.execute(command, argument(scene, description=DESCRIPTION)) is None
+        assert (await editor.said("not trusted"))["type"] == WARNING
+    assert endpoint.requests == []
     assert scene.files() == before
 
 
@@ -348,11 +280,10 @@ async def test_nothing_is_paid_for_on_behalf_of_an_untrusted_workspace(untrusted
 
 @pytest.mark.model
 @pytest.mark.timeout(300)
-async def test_with_the_embedded_model(asking: FlowClient, scene: Scene) -> None:
+async def test_with_the_embedded_model(launch: Start, scene: Scene) -> None:
     """Neither key nor address: the model on this machine writes. What it says is its own business."""
-    asking.open(scene)
-    await asking.use_model(None)
-    ended = await asking.generate(scene, timeout_s=240)
+    editor = await launch(ASKS)
+    ended = await editor.outcome(await editor.generate(), timeout_s=240)
     assert ended["outcome"] == "committed", ended["message"]
     assert scene.map_text() == committed()
     text = scene.generated.read_text(encoding="utf-8")

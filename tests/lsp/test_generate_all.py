@@ -62,7 +62,7 @@ def start(launch: Start) -> Start:
 
     async def begin(endpoint: Endpoint | None = None, behaviour: Behaviour = VSCODE, **settings: Json) -> RawEditor:
         editor = await launch(behaviour, endpoint)
-        editor.client.notify("workspace/didChangeConfiguration", {"settings": {"goalmap": {"generation": settings}}})
+        editor.configure(generation=settings)
         return editor
 
     return begin
@@ -70,9 +70,8 @@ def start(launch: Start) -> Start:
 
 async def resolve(editor: RawEditor, argument: Json, **answers: str) -> Json:
     """Send the form with these answers, by the numbers of their fields."""
-    form = [{"id": f"description.{number.lstrip('_')}", "value": value} for number, value in answers.items()]
-    params = {"command": GENERATE_ALL, "arguments": [argument], **({"formAnswers": form} if form else {})}
-    return await editor.client.request("command/resolve", params)
+    by_field = {f"description.{number.lstrip('_')}": value for number, value in answers.items()}
+    return await editor.resolve({"command": GENERATE_ALL, "arguments": [argument]}, **by_field)
 
 
 def ask_for(scene: Scene, names: Sequence[str] = MISSING, **more: Json) -> Json:
@@ -346,11 +345,7 @@ async def test_undo_takes_back_all_of_them(scene: Scene, start: Start) -> None:
 
 async def code_actions(editor: RawEditor, line: int, character: int) -> list[Json]:
     place = {"line": line, "character": character}
-    about = {"textDocument": {"uri": editor.scene.uri}, "range": {"start": place, "end": place}}
-    found: list[Json] = await editor.client.request(
-        "textDocument/codeAction", {**about, "context": {"diagnostics": []}}
-    )
-    return found
+    return await editor.actions({"start": place, "end": place})
 
 
 async def test_the_quick_fix_is_for_a_goal_or_for_the_map(scene: Scene, start: Start) -> None:
@@ -461,7 +456,7 @@ async def test_undo_says_so_where_half_of_a_job_is_on_disk_below_unsaved_changes
     endpoint.open("passes.txt")
     await editor.outcome(job)
     assert not await editor.execute("goalmap.undo", {"uri": scene.uri, "job": job})
-    await editor.client.notification("window/showMessage", lambda params: "save it" in params["message"])
+    await editor.said("save it")
     assert "autogen_protocol_for_review.txt" not in editor.text
     editor.save()
     assert await editor.execute("goalmap.undo", {"uri": scene.uri, "job": job})

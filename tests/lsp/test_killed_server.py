@@ -192,11 +192,8 @@ class Trial:
         """Open the map, and do as the quick fix says."""
         editor.open()
         mark = next(mark for mark in marks if mark["code"] == "generation.interrupted")
-        uri = {"uri": self.scene.uri}
-        params = {"textDocument": uri, "range": mark["range"], "context": {"diagnostics": [mark]}}
-        fixes = await editor.client.request("textDocument/codeAction", params)
-        fix = next(fix for fix in fixes if fix["title"].startswith("Finish"))
-        assert await editor.execute(fix["command"]["command"], *fix["command"]["arguments"])
+        fixes = await editor.actions(mark["range"], mark)
+        assert await editor.choose(next(fix for fix in fixes if fix["title"].startswith("Finish")))
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ For tests of whole processes, `EndpointProcess` runs the same in a process of it
 
     with EndpointProcess([Reply(text="…")], ledger=path) as endpoint: …
 
-or, from a shell: `python tests/support/openai_endpoint.py --script FILE [--ledger FILE]` with a JSON list of replies,
-which prints `{"base_url": …}` and ends when its standard input closes.
+or, from a shell in tests/: `python -m support.openai_endpoint --script FILE [--ledger FILE]`, with a JSON list of
+replies, which prints `{"base_url": …}` and ends when its standard input closes.
 """
 
 from __future__ import annotations
@@ -30,13 +30,16 @@ import tempfile
 import threading
 import urllib.request
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
+
+from support.tcp_server import TcpServer
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Iterable, Sequence
-    from pathlib import Path
 
+TESTS = Path(__file__).resolve().parents[1]
 SCRIPT_EXHAUSTED = "the script has no further reply"
 
 
@@ -102,7 +105,7 @@ class _ClientGoneError(Exception):
     pass
 
 
-class Endpoint:
+class Endpoint(TcpServer):
     """The endpoint within the event loop of a test; an asynchronous context manager."""
 
     def __init__(
@@ -112,27 +115,18 @@ class Endpoint:
         ledger: Path | str | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
+        super().__init__(tls=tls)
         self.requests: list[Request] = []
-        self._tls = tls
-        self.base_url = ""
         self._script = list(script)
         self._ledger = ledger
         self._gates: dict[str, tuple[asyncio.Event, asyncio.Event]] = {}
         self._arrival = asyncio.Condition()
-        self._handlers: set[asyncio.Task[None]] = set()
+        self._scheme = "https" if tls else "http"
 
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=16 * 1024 * 1024, ssl=self._tls)
-        self.port: int = self._server.sockets[0].getsockname()[1]
-        self.base_url = f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}/v1"
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        for handler in self._handlers:
-            handler.cancel()
-        await asyncio.gather(*self._handlers, return_exceptions=True)
-        await self._server.wait_closed()
+    @property
+    def base_url(self) -> str:
+        """The address that a client is given, once it runs."""
+        return f"{self._scheme}://127.0.0.1:{self.port}/v1"
 
     def add(self, *replies: Reply) -> None:
         """Append to the script."""
@@ -155,21 +149,8 @@ class Endpoint:
     def _gate(self, name: str) -> tuple[asyncio.Event, asyncio.Event]:
         return self._gates.setdefault(name, (asyncio.Event(), asyncio.Event()))
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._handlers.add(task)
-        task.add_done_callback(self._handlers.discard)
-        try:
-            await self._serve(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            writer.transport.abort()
-        finally:
-            writer.close()
-            with contextlib.suppress(ConnectionError, asyncio.CancelledError):
-                await writer.wait_closed()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one request: by the script, or about it."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         method, path, _ = head[0].split(" ", 2)
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
@@ -278,10 +259,10 @@ class EndpointProcess:
     def __enter__(self) -> Self:
         with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False, encoding="utf-8") as file:
             json.dump([asdict(reply) for reply in self._script], file)
-        command = [sys.executable, __file__, "--script", file.name]
+        command = [sys.executable, "-m", "support.openai_endpoint", "--script", file.name]
         if self._ledger is not None:
-            command += ["--ledger", str(self._ledger)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            command += ["--ledger", os.path.abspath(self._ledger)]
+        self._process = subprocess.Popen(command, cwd=TESTS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         self.base_url = json.loads(self._process.stdout.readline())["base_url"]
         os.unlink(file.name)

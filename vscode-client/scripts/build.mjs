@@ -1,6 +1,7 @@
-// Bundle the extension into dist/extension.js.
+// Bundle the extension into dist/extension.js: small for the package (--production), else for the debugger.
 import { build } from 'esbuild';
 
+const forPackage = process.argv.includes('--production');
 await build({
   entryPoints: ['src/extension.ts'],
   outfile: 'dist/extension.js',
@@ -9,6 +10,7 @@ await build({
   format: 'cjs',
   target: 'node20',
   external: ['vscode'],
-  minify: process.argv.includes('--production'),
+  minify: forPackage,
+  sourcemap: !forPackage,
   legalComments: 'none',
 });

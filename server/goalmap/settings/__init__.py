@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from goalmap.core.naming import Naming
 from goalmap.core.problems import SEVERITIES, Severity
 
 if TYPE_CHECKING:
     from goalmap.generation.model import ModelSettings
 
-Naming: TypeAlias = Literal["autogen", "referenced"]
 
 PREFIX: Final = "goalmap"
 _NO_ORIGIN: Final = "none"  # equals no origin of an address, so a key that belongs to it is never sent

@@ -224,7 +224,7 @@ Calm.
 def test_a_file_that_was_just_created_is_offered(edit: Edit) -> None:
     editor = edit(a_map('{"A": {"persona": "$0"}}'))
     editor.write("components/personas/new.txt", "New.")
-    editor.session.libraries[str(editor.full("goal_map.json"))].looked_s = 0.0
+    editor.session.libraries[str(editor.full("goal_map.json"))].refreshed_s = 0.0
     assert "new.txt" in labels(editor)
 
 
@@ -284,7 +284,7 @@ def test_an_item_whose_file_went_away_stays_as_it_is(edit: Edit) -> None:
     editor = edit(a_map('{"A": {"persona": "cr$0"}}'))
     item = complete(editor)[0]
     editor.full("components/personas/critic.txt").unlink()
-    editor.session.libraries[str(editor.full("goal_map.json"))].looked_s = 0.0
+    editor.session.libraries[str(editor.full("goal_map.json"))].refreshed_s = 0.0
     assert editor.request("completionItem/resolve", item) == item
     for odd in ({"label": "x"}, {"label": "x", "data": {"uri": "x:", "path": "components/x"}}):
         assert editor.request("completionItem/resolve", odd) == odd

@@ -31,6 +31,8 @@ const started_ms = performance.now();
 
 const home = fs.mkdtempSync(path.join(os.tmpdir(), 'goalmap-exthost-'));
 const report = path.join(home, 'report.txt');
+const failedOnce = path.resolve('../.reports/failed-once.txt');
+fs.mkdirSync(path.dirname(failedOnce), { recursive: true });
 const userData = path.join(home, 'server/data');
 const consoleLines: string[] = [];
 writeJson(path.join(userData, 'User/settings.json'), QUIET);
@@ -97,6 +99,7 @@ const server = spawnGroup(
     GOALMAP_TEST_WINDOW: window_.address,
     GOALMAP_TEST_HOME: home,
     GOALMAP_TEST_REPORT: report,
+    GOALMAP_FAILED_ONCE: failedOnce,
     GOALMAP_TEST_FILTER: process.env.GOALMAP_TESTS ?? '',
     GOALMAP_TEST_CANARY: 'of the editor',
     PYTHONSTARTUP: '/nowhere/startup.py', // misleads a Python, and must not reach it

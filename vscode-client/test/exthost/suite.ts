@@ -16,7 +16,7 @@ export async function run(): Promise<void> {
     ui: 'bdd',
     color: false,
     timeout: PATIENCE_MS,
-    // What a busy editor was too slow for is tried once more, as in the other suites: a failure twice is a failure.
+    // What fails is tried once more, as in the other suites; what passes then is told at the end, and kept in a file.
     retries: 1,
     slow: 5000,
     forbidOnly: true,
@@ -31,12 +31,32 @@ export async function run(): Promise<void> {
     mocha.addFile(path.join(__dirname, name));
   }
   await new Promise<void>((resolve, reject) => {
-    mocha.run((failures) => {
+    const runner = mocha.run((failures) => {
       if (failures === 0) {
         resolve();
       } else {
         reject(new Error(`${String(failures)} tests failed`));
       }
     });
+    keepWhatFailedOnce(runner);
+  });
+}
+
+/** Append each test that passes at its second try, with why it failed, to the file that `make test` prints at its end. */
+function keepWhatFailedOnce(runner: Mocha.Runner): void {
+  const first = new Map<string, string>();
+  runner.on('retry', (test: Mocha.Test, error: unknown) => {
+    first.set(test.fullTitle(), error instanceof Error ? (error.stack ?? error.message) : String(error));
+  });
+  runner.on('pass', (test) => {
+    const why = first.get(test.fullTitle());
+    if (why !== undefined) {
+      const when = new Date().toISOString().replace('T', ' ').slice(0, 19);
+      const lines = [
+        `failed once: VS Code: ${test.fullTitle()} (${when} UTC)`,
+        ...why.split('\n').map((line) => `    ${line}`),
+      ];
+      fs.appendFileSync(setting('GOALMAP_FAILED_ONCE'), `${lines.join('\n')}\n\n`);
+    }
   });
 }
