@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 START = Span(0, 0, 0)
 
 
-class Finding(NamedTuple):
+class LocatedProblem(NamedTuple):
     """A problem and where it stands: a path relative to the library, with `/`, and a place in that file."""
 
     path: str
@@ -40,27 +40,27 @@ def inspect(
     severities: Mapping[str, Severity] = SEVERITIES,
     max_tokens: int = 0,
     pending: Iterable["Pending"] = (),
-) -> list[Finding]:
-    """Return all findings in a library whose severity is not "off": those in the map first, then by path and place.
+) -> list[LocatedProblem]:
+    """Return all problems in a library whose severity is not "off": those in the map first, then by path and place.
 
     `read` gives the text of a component by its path in the library. `max_tokens` of 0 sets prompts no limit.
     """
     library = loader.load()
     usage = Usage(goal_map)
     library = loader.examine(used_components(usage, library))
-    found = [Finding(MAP_NAME, span, problem) for span, problem in find_problems(goal_map, library)]
-    found += interrupted_findings(goal_map, pending)
+    problems = [LocatedProblem(MAP_NAME, span, problem) for span, problem in find_problems(goal_map, library)]
+    problems += interrupted_problems(goal_map, pending)
     if max_tokens and severities["prompt.over-budget"] != "off":
-        found += over_budget_findings(goal_map.goals, library, read, max_tokens)
+        problems += over_budget_problems(goal_map.goals, library, read, max_tokens)
     if usage.has_templates:
-        found += template_findings(goal_map.goals_with(TEMPLATE_SLOT), library, read)
+        problems += problems_in_templates(goal_map.goals_with(TEMPLATE_SLOT), library, read)
     if severities["component.unused"] != "off":
-        found += [unused_finding(path) for path in unused_components(usage, library)]
-    return sorted((finding for finding in found if severities[finding.problem.code] != "off"), key=_order)
+        problems += [unused_component(path) for path in unused_components(usage, library)]
+    return sorted((one for one in problems if severities[one.problem.code] != "off"), key=_order)
 
 
-def _order(finding: Finding) -> tuple[bool, str, Span, str]:
-    return finding.path != MAP_NAME, finding.path, finding.span, finding.problem.code
+def _order(located: LocatedProblem) -> tuple[bool, str, Span, str]:
+    return located.path != MAP_NAME, located.path, located.span, located.problem.code
 
 
 def disk_reader(root: str) -> "Read":
@@ -76,7 +76,7 @@ def disk_reader(root: str) -> "Read":
 
 
 # -- its parts -------------------------------------------------------------------------------------------------------
-def read_map(path: str) -> tuple[GoalMap | None, list[Finding]]:
+def read_map(path: str) -> tuple[GoalMap | None, list[LocatedProblem]]:
     """Return the map at `path` as it is on disk, and what keeps it from being read; None where nothing can be.
 
     Where a byte is not UTF-8 it becomes U+FFFD, and the rest is read.
@@ -85,7 +85,7 @@ def read_map(path: str) -> tuple[GoalMap | None, list[Finding]]:
         data = read_bytes(path, limit_bytes=MAX_MAP_BYTES)
     except Unreadable as error:
         message = f"{MAP_NAME} {error.reason}"
-        return None, [Finding(MAP_NAME, START, Problem("map.structure", 0, 0, message))]
+        return None, [LocatedProblem(MAP_NAME, START, Problem("map.structure", 0, 0, message))]
     try:
         return parse(data.decode("utf-8")), []
     except UnicodeDecodeError as error:
@@ -93,12 +93,12 @@ def read_map(path: str) -> tuple[GoalMap | None, list[Finding]]:
         span = Span(len(lines) - 1, len(lines[-1]), len(lines[-1]) + 1)
         message = f"The byte 0x{data[error.start]:02x} is not UTF-8: save the map as UTF-8"
         problem = Problem("map.syntax", span.start, span.end, message)
-        return parse(data.decode("utf-8", "replace")), [Finding(MAP_NAME, span, problem)]
+        return parse(data.decode("utf-8", "replace")), [LocatedProblem(MAP_NAME, span, problem)]
 
 
-def unused_finding(path: str) -> Finding:
-    """Return the finding for a component that no goal names."""
-    return Finding(path, START, unused_problem(path))
+def unused_component(path: str) -> LocatedProblem:
+    """Return the problem of a component that no goal names."""
+    return LocatedProblem(path, START, unused_problem(path))
 
 
 def template_users(goals: Iterable[Goal], library: Library) -> dict[str, list[Goal]]:
@@ -110,8 +110,8 @@ def template_users(goals: Iterable[Goal], library: Library) -> dict[str, list[Go
     return users
 
 
-def template_findings(goals: Iterable[Goal], library: Library, read: "Read") -> Iterator[Finding]:
-    """Yield the findings in the templates that `goals` use; each stands in its template."""
+def problems_in_templates(goals: Iterable[Goal], library: Library, read: "Read") -> Iterator[LocatedProblem]:
+    """Yield the problems in the templates that `goals` use; each stands in its template."""
     for path, users in template_users(goals, library).items():
         source = read(path)
         if source is None:
@@ -119,11 +119,13 @@ def template_findings(goals: Iterable[Goal], library: Library, read: "Read") -> 
         from goalmap.core.templates import template_problems  # late: most libraries have no template
 
         for span, problem in template_problems(source, users):
-            yield Finding(path, span, problem)
+            yield LocatedProblem(path, span, problem)
 
 
-def over_budget_findings(goals: Iterable[Goal], library: Library, read: "Read", max_tokens: int) -> Iterator[Finding]:
-    """Yield a finding, at its key, for each goal whose prompt has more than `max_tokens` tokens."""
+def over_budget_problems(
+    goals: Iterable[Goal], library: Library, read: "Read", max_tokens: int
+) -> Iterator[LocatedProblem]:
+    """Yield a problem, at its key, for each goal whose prompt has more than `max_tokens` tokens."""
     from goalmap.core.assembly import assemble  # late, as all that most libraries have no use of
     from goalmap.core.tokens import count_tokens
 
@@ -135,13 +137,13 @@ def over_budget_findings(goals: Iterable[Goal], library: Library, read: "Read", 
         if tokens.number > max_tokens:
             span = goal.key_span
             message = f"The prompt of {visible(goal.name)} has {tokens} tokens, more than {max_tokens}"
-            yield Finding(MAP_NAME, span, Problem("prompt.over-budget", span.start, span.end, message))
+            yield LocatedProblem(MAP_NAME, span, Problem("prompt.over-budget", span.start, span.end, message))
 
 
-def interrupted_findings(goal_map: GoalMap, pending: Iterable["Pending"], more: int = 0) -> Iterator[Finding]:
-    """Yield a finding for each record that waits in the journal, at the reference that it will change.
+def interrupted_problems(goal_map: GoalMap, pending: Iterable["Pending"], more: int = 0) -> Iterator[LocatedProblem]:
+    """Yield a problem for each record that waits in the journal, at the reference that it will change.
 
-    `more` is how many records there are besides; one finding at the start of the map says so.
+    `more` is how many records there are besides; one problem at the start of the map says so.
     """
     for waiting in pending:
         if waiting.has_owner:
@@ -160,10 +162,10 @@ def interrupted_findings(goal_map: GoalMap, pending: Iterable["Pending"], more: 
         what = f"A component for {visible(waiting.file)}" if waiting.file else "A component"
         message = f"{what} was generated and is not committed: {waiting.reason}. 'goalmap recover' finishes it"
         problem = Problem("generation.interrupted", span.start, span.end, message, reference, waiting.component or None)
-        yield Finding(MAP_NAME, span, problem)
+        yield LocatedProblem(MAP_NAME, span, problem)
     if more:
         message = f"And {more} older records wait in the journal. 'goalmap recover' sees to all of them"
-        yield Finding(MAP_NAME, START, Problem("generation.interrupted", 0, 0, message))
+        yield LocatedProblem(MAP_NAME, START, Problem("generation.interrupted", 0, 0, message))
 
 
 def library_root(map_path: str) -> str:

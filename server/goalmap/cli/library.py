@@ -12,7 +12,7 @@ from goalmap.core.naming import MAP_NAME
 from goalmap.core.near_names import near_names
 from goalmap.core.text import visible
 from goalmap.files.loader import LibraryLoader, find_maps, map_of
-from goalmap.inspection import Finding, disk_reader, library_root, read_map
+from goalmap.inspection import LocatedProblem, disk_reader, library_root, read_map
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -31,7 +31,7 @@ class Opened(NamedTuple):
     goal_map: GoalMap
     loader: LibraryLoader
     read: Callable[[str], str | None]
-    faults: tuple[Finding, ...]
+    faults: tuple[LocatedProblem, ...]
     asked_root: str = os.curdir
 
     def load(self) -> Library:
@@ -91,8 +91,8 @@ def _unless_here(path: str) -> list[str]:
     return [] if path == os.curdir else [path]
 
 
-def open_map(map_path: str) -> tuple[Opened | None, list[Finding]]:
-    """Return the library of a map, or None where the map cannot be read; and the findings about reading it."""
+def open_map(map_path: str) -> tuple[Opened | None, list[LocatedProblem]]:
+    """Return the library of a map, or None where the map cannot be read; and the problems of reading it."""
     goal_map, faults = read_map(map_path)
     if goal_map is None:
         return None, faults

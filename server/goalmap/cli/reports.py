@@ -16,7 +16,7 @@ from goalmap.core.goal_map import GoalMap
 from goalmap.core.library import Library
 from goalmap.core.problems import SEVERITIES, Severity, near_files
 from goalmap.core.text import Span, visible
-from goalmap.inspection import Finding
+from goalmap.inspection import LocatedProblem
 
 # Finding near names costs more than everything else, and a library without its components lacks thousands.
 _MAX_NEAR = 20
@@ -28,7 +28,7 @@ class Checked(NamedTuple):
     root: str
     goal_map: GoalMap | None
     library: Library | None
-    findings: list[Finding]
+    findings: list[LocatedProblem]
 
     @property
     def goals(self) -> int:
@@ -36,7 +36,7 @@ class Checked(NamedTuple):
         index = self.goal_map.goal_index if self.goal_map else None
         return len(index.ranges) - len(index.shadowed) if index else 0
 
-    def full_path(self, finding: Finding) -> str:
+    def full_path(self, finding: LocatedProblem) -> str:
         """Return the path of the file that `finding` stands in."""
         return os.path.join(self.root, *finding.path.split("/"))
 

@@ -86,15 +86,15 @@ def component_texts(goal: Goal, library: Library, read: Read) -> tuple[Texts, tu
     for slot in goal.slots.values():
         if slot.name == TEMPLATE_SLOT:
             continue
-        found = texts.setdefault(slot.name, [])
+        slot_texts = texts.setdefault(slot.name, [])
         for reference in slot.references:
             path = library.path(slot.name, reference.file)
             text = read(path) if reference.file else None
             if text is None:
                 missing.append(reference)
-                found.append(("", placeholder(library, reference)))
+                slot_texts.append(("", placeholder(library, reference)))
             else:
-                found.append((path, text.rstrip()))
+                slot_texts.append((path, text.rstrip()))
     return texts, tuple(missing)
 
 
@@ -125,11 +125,11 @@ def _joined(head: str, texts: Texts, missing: tuple[Reference, ...]) -> Prompt:
             segments.append(Segment(length, length + len(text), path))
         length += len(text)
 
-    for slot, found in texts.items():
-        if not found:
+    for slot, slot_texts in texts.items():
+        if not slot_texts:
             continue
         put(f"\n\n## {heading(slot)}\n\n")
-        for number, (path, text) in enumerate(found):
+        for number, (path, text) in enumerate(slot_texts):
             if number:
                 put(JOINT)
             put(text, path)
@@ -139,9 +139,9 @@ def _joined(head: str, texts: Texts, missing: tuple[Reference, ...]) -> Prompt:
 # -- templates -------------------------------------------------------------------------------------------------------
 def variables(goal: Goal, texts: Texts) -> dict[str, Any]:
     """Return what a template is given: `goal`, `title`, `description`, each slot by its name, and `slots`."""
-    slots = {slot: [text for _, text in found] for slot, found in texts.items()}
+    slots = {slot: [text for _, text in slot_texts] for slot, slot_texts in texts.items()}
     about = {"goal": goal.name, "title": goal.title or goal.name, "description": goal.description or "", "slots": slots}
-    return {**{slot: JOINT.join(found) for slot, found in slots.items()}, **about}
+    return {**{slot: JOINT.join(slot_texts) for slot, slot_texts in slots.items()}, **about}
 
 
 def variable_names(goal: Goal) -> set[str]:
@@ -171,10 +171,10 @@ def environment() -> Any:
 
 
 def _short_range(*arguments: int) -> range:
-    found = range(*arguments)
-    if len(found) > _MAX_RANGE:
+    numbers = range(*arguments)
+    if len(numbers) > _MAX_RANGE:
         raise OverflowError(f"A range may have at most {_MAX_RANGE} numbers")
-    return found
+    return numbers
 
 
 def render(source: str, path: str, values: Mapping[str, Any]) -> str | TemplateError:
@@ -211,11 +211,11 @@ def _template_line(error: BaseException) -> int:
 def _segments(rendered: str, texts: Texts) -> tuple[Segment, ...]:
     """Find the components' texts in a rendered template: those that it took over as they are."""
     segments: list[Segment] = []
-    for found in texts.values():
-        for path, text in found:
-            at = rendered.find(text) if text and path else -1
-            if at >= 0:
-                segments.append(Segment(at, at + len(text), path))
+    for slot_texts in texts.values():
+        for path, text in slot_texts:
+            start = rendered.find(text) if text and path else -1
+            if start >= 0:
+                segments.append(Segment(start, start + len(text), path))
     return tuple(sorted(segments, key=lambda segment: segment.start))
 
 
@@ -226,6 +226,6 @@ def build_pair(goal: Goal, library: Library, read: Read, *, title: str | None = 
     prompt = assemble(goal, library, read)
     texts, _ = component_texts(goal, library, read)
     persona = JOINT.join(text for _, text in texts.get(PERSONA_SLOT, []))
-    rest = {slot: found for slot, found in texts.items() if slot != PERSONA_SLOT}
+    rest = {slot: slot_texts for slot, slot_texts in texts.items() if slot != PERSONA_SLOT}
     body = prompt.text if goal.template and not prompt.error else _joined(f"# {title}", rest, ()).text
     return f"# Persona: {title}\n\n{persona}\n", f"{body}\n\n{REQUEST_HERE}\n", prompt

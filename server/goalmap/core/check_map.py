@@ -191,7 +191,7 @@ class MapChecker:
 
     # -- in a goal ---------------------------------------------------------------------------------------------------
     def _is_fine(self, goal: GoalRange) -> bool:
-        """Return whether this goal needs no detailed check, as far as can be told at a glance; most do not.
+        """Return whether this goal needs no detailed check, as most do not.
 
         True for goals that have a line for each key, no key twice, at least one file, and each file there, faultless.
         """

@@ -14,10 +14,10 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from goalmap.core.assembly import variable_names
 from goalmap.core.edits import inner_json
-from goalmap.core.goal_map import DESCRIPTION, TITLE, Goal, GoalMap, GoalPath, is_slot, path_of
+from goalmap.core.goal_map import Goal, GoalMap, GoalPath, path_of
 from goalmap.core.json_lines import DOCUMENT, Container, Key, Open, Pair, awaited, needs_comma
 from goalmap.core.library import Library
-from goalmap.core.naming import COMPONENTS, TEMPLATE_SLOT, component_type, folder_of
+from goalmap.core.naming import COMPONENTS, DESCRIPTION, TEMPLATE_SLOT, TITLE, component_type, folder_of, is_slot
 from goalmap.core.text import Span, without_end
 
 # A list that nobody reads to its end: beyond it, typing narrows it down.
@@ -175,7 +175,7 @@ class Candidate(NamedTuple):
 class Candidates(NamedTuple):
     """What to offer; not `complete` where more files match than are worth sending."""
 
-    found: list[Candidate]
+    items: list[Candidate]
     complete: bool = True
 
 
@@ -188,37 +188,37 @@ def files(place: FilePlace, library: Library) -> Candidates:
     if folder is None:
         return Candidates([])
     slot = place.goal.slots.get(place.slot) if place.goal else None
-    there = {found.file for found in slot.references if found.index != place.index} if slot and slot.is_list else set()
+    listed = {one.file for one in slot.references if one.index != place.index} if slot and slot.is_list else set()
     names: Sequence[str] = folder.ordered
     complete = len(names) <= MAX_FILES
     if not complete:
         typed = place.typed.casefold()
-        matching = [found for found in folder.searchable if typed in found[0]]
+        matching = [pair for pair in folder.searchable if typed in pair[0]]
         begin = [name for folded, name in matching if folded.startswith(typed)][:MAX_FILES]
         hold = [name for folded, name in matching if not folded.startswith(typed)] if len(begin) < MAX_FILES else []
         complete, names = len(matching) <= MAX_FILES and not typed, [*begin, *hold][:MAX_FILES]
-    found = [
+    candidates = [
         Candidate(
             name,
             "file",
-            _LAST if name in there else _FIRST,
+            _LAST if name in listed else _FIRST,
             f"{folder.path}/{name}",
-            note="already in this list" if name in there else "",
+            note="already in this list" if name in listed else "",
         )
         for name in names
     ]
-    found += [Candidate(name, "folder", _SECOND) for name in _subfolders(names)]
-    return Candidates(found, complete)
+    candidates += [Candidate(name, "folder", _SECOND) for name in _subfolders(names)]
+    return Candidates(candidates, complete)
 
 
 def _subfolders(names: Iterable[str]) -> list[str]:
-    found: set[str] = set()
+    subfolders: set[str] = set()
     for name in names:
-        at = name.find("/")
-        while at >= 0:
-            found.add(name[: at + 1])
-            at = name.find("/", at + 1)
-    return sorted(found)
+        slash = name.find("/")
+        while slash >= 0:
+            subfolders.add(name[: slash + 1])
+            slash = name.find("/", slash + 1)
+    return sorted(subfolders)
 
 
 # -- keys ------------------------------------------------------------------------------------------------------------
@@ -229,15 +229,15 @@ def keys(place: KeyPlace, goal_map: GoalMap, library: Library) -> Candidates:
         return Candidates([Candidate(DESCRIPTION, "text", _FIRST, value="string")] if place.path else [])
     has = {key for key, span in _key_spans(place.goal) if span[:2] != place.span[:2]}
     lists = slots_in_use(goal_map, but=place.span)
-    found = [
+    candidates = [
         Candidate(slot, "slot", _FIRST, value=_value(place, lists.get(slot, False)), note=library.folder(slot))
         for slot in sorted(slots_of(lists, library) - has)
     ]
     texts = [TITLE, DESCRIPTION, TEMPLATE_SLOT]
-    found += [Candidate(key, "text", _SECOND, value=_value(place)) for key in texts if key not in has]
+    candidates += [Candidate(key, "text", _SECOND, value=_value(place)) for key in texts if key not in has]
     described = [f"{slot}${DESCRIPTION}" for slot in has if is_slot(slot) and slot != TEMPLATE_SLOT]
-    found += [Candidate(key, "text", _LAST, value=_value(place)) for key in sorted({*described} - has)]
-    return Candidates(found)
+    candidates += [Candidate(key, "text", _LAST, value=_value(place)) for key in sorted({*described} - has)]
+    return Candidates(candidates)
 
 
 def _value(place: KeyPlace, is_list: bool = False) -> Value:  # noqa: FBT001, FBT002 - private, one caller says it
@@ -253,18 +253,18 @@ def _key_spans(goal: Goal | None) -> Iterator[tuple[str, Span]]:
 def slots_in_use(goal_map: GoalMap, *, but: Span | None = None) -> dict[str, bool]:
     """Return the slots of all goals, the key at `but` aside, each with whether any goal has a list there."""
     goals = {one.container for one in goal_map.goal_index.ranges}
-    found: dict[str, bool] = {}
+    has_list: dict[str, bool] = {}
     typed = but[:2] if but else None
     for line, items in enumerate(goal_map.items):
         for item in items:
             if isinstance(item, (Pair, Key)):
                 if item.container in goals and (line, item.start) != typed:
-                    found.setdefault(item.name, False)
+                    has_list.setdefault(item.name, False)
             elif isinstance(item, Open) and item.container.kind == "[":
                 key = item.container.key
-                if item.container.parent in goals and key in found:
-                    found[str(key)] = True
-    return {slot: is_list for slot, is_list in found.items() if slot and is_slot(slot) and slot != TEMPLATE_SLOT}
+                if item.container.parent in goals and key in has_list:
+                    has_list[str(key)] = True
+    return {slot: is_list for slot, is_list in has_list.items() if slot and is_slot(slot) and slot != TEMPLATE_SLOT}
 
 
 def slots_of(in_use: Iterable[str], library: Library) -> set[str]:
@@ -280,9 +280,10 @@ def slots_of(in_use: Iterable[str], library: Library) -> set[str]:
 
 
 # -- templates -------------------------------------------------------------------------------------------------------
-_BLOCK_START = re.compile(r"\{\{|\{%")
-_BLOCK_END = re.compile(r"\}\}|%\}")
-_NAME_TAIL = re.compile(r"[A-Za-z_]\w*\Z|\Z")
+# Compiled by `re` at their first use: most libraries have no template.
+_BLOCK_START: Final = r"\{\{|\{%"
+_BLOCK_END: Final = r"\}\}|%\}"
+_NAME_TAIL: Final = r"[A-Za-z_]\w*\Z|\Z"
 
 
 def variables(line: str, column: int, users: Sequence[Goal], in_use: Iterable[str]) -> tuple[Span, Candidates] | None:
@@ -291,10 +292,10 @@ def variables(line: str, column: int, users: Sequence[Goal], in_use: Iterable[st
     `users` are the goals that use the template; without any, every slot `in_use` is offered.
     """
     before = line[:column]
-    starts = [match.end() for match in _BLOCK_START.finditer(before)]
-    if not starts or _BLOCK_END.search(before, starts[-1]):
+    starts = [match.end() for match in re.finditer(_BLOCK_START, before)]
+    if not starts or re.search(_BLOCK_END, before[starts[-1] :]):
         return None
-    word = _NAME_TAIL.search(before)
+    word = re.search(_NAME_TAIL, before)
     start = word.start() if word else column
     if start < starts[-1] or before[start - 1 : start].isalnum():
         return None
@@ -303,14 +304,14 @@ def variables(line: str, column: int, users: Sequence[Goal], in_use: Iterable[st
     slots = {slot for goal in users for slot in goal.slots if slot != TEMPLATE_SLOT} if users else set(in_use)
     owner = re.search(r"([A-Za-z_]\w*)\.\Z", before[:start])
     if owner:
-        found = _variables(sorted(slots), "the texts of this slot") if owner[1] == "slots" else []
-        return span, Candidates(list(found))
+        candidates = _variables(sorted(slots), "the texts of this slot") if owner[1] == "slots" else []
+        return span, Candidates(list(candidates))
     about = {"goal": "the goal's name", "title": "its title", "description": "its description", "slots": "all slots"}
     names = set.union(*(variable_names(goal) for goal in users)) if users else slots | about.keys()
     # A slot named like a text about the goal is hidden by it.
-    found = [*_variables(sorted(names & slots - about.keys()), "a slot's text")]
-    found += [Candidate(name, "variable", _SECOND, note=note) for name, note in about.items()]
-    return span, Candidates(found)
+    candidates = [*_variables(sorted(names & slots - about.keys()), "a slot's text")]
+    candidates += [Candidate(name, "variable", _SECOND, note=note) for name, note in about.items()]
+    return span, Candidates(candidates)
 
 
 def _variables(names: Iterable[str], note: str) -> Iterator[Candidate]:

@@ -54,6 +54,8 @@ def apply(text: str, edits: Iterable[Edit]) -> str:
 
 def inner_json(value: str) -> str:
     """Return `value` as it stands between the quotes of a JSON string."""
+    if value.isascii() and value.isprintable() and '"' not in value and "\\" not in value:
+        return value
     # Lone surrogates have no UTF-8 form, so they alone must stay escaped.
     readable = json.dumps(value, ensure_ascii=False)[1:-1]
     return "".join(f"\\u{ord(c):04x}" if "\ud800" <= c <= "\udfff" else c for c in readable)
@@ -62,13 +64,13 @@ def inner_json(value: str) -> str:
 # -- references ------------------------------------------------------------------------------------------------------
 def reference_at(goal_map: GoalMap, goal: Sequence[str], slot: str, index: int | None) -> Reference:
     """Return the reference at this place; raise EditError where there is none."""
-    found = goal_map.goal(goal)
-    if found is None:
+    in_map = goal_map.goal(goal)
+    if in_map is None:
         raise EditError(f"goal_map.json has no goal {visible('/'.join(goal))}")
-    there = found.slots.get(slot)
-    if there is None:
+    in_goal = in_map.slots.get(slot)
+    if in_goal is None:
         raise EditError(f"The goal {visible('/'.join(goal))} has no slot {visible(slot)}")
-    for reference in there.references:
+    for reference in in_goal.references:
         if reference.index == index:
             return reference
     where = "a string" if index is None else f"an element {index}"
@@ -169,12 +171,12 @@ def add_reference(goal_map: GoalMap, goal: Goal, slot: str, file: str) -> Edit:
 
     Raises EditError where the slot holds one component already.
     """
-    there = goal.slots.get(slot)
-    if there is None:
+    in_goal = goal.slots.get(slot)
+    if in_goal is None:
         return insert_member(goal_map, goal, slot, file)
-    if not there.is_list or not there.references:
+    if not in_goal.is_list or not in_goal.references:
         raise EditError(f"{visible(slot)} of the goal {visible(goal.name)} is no list with elements")
-    last = there.references[-1].span
+    last = in_goal.references[-1].span
     line = goal_map.lines[last.line]
     lead = line[: last.start - 1]
     end = line[len(line.rstrip("\r\n")) :] or "\n"

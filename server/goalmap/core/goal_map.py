@@ -30,24 +30,8 @@ from goalmap.core.text import Span, split_lines
 
 _STRETCH: Final = 512
 
-# What belongs to a map is found here, although where its goals stand is worked out in a module of its own.
-__all__ = [
-    "DESCRIPTION",
-    "TITLE",
-    "Change",
-    "Goal",
-    "GoalIndex",
-    "GoalMap",
-    "GoalPath",
-    "GoalRange",
-    "Reference",
-    "Slot",
-    "is_slot",
-    "parse",
-    "parse_lines",
-    "path_of",
-    "place_in",
-]
+# A map's users need not know that where its goals stand is worked out in a module of its own.
+__all__ = ["Change", "Goal", "GoalMap", "GoalPath", "Reference", "Slot", "parse", "parse_lines", "path_of", "place_in"]
 
 
 class Reference(NamedTuple):
@@ -86,8 +70,8 @@ class Goal(NamedTuple):
 
     def text(self, key: str) -> str | None:
         """Return the string at `key`, such as `title`, which is not a slot."""
-        found = self.texts.get(key)
-        return found[0] if found else None
+        text, _ = self.texts.get(key, (None, None))
+        return text
 
     @property
     def title(self) -> str | None:
@@ -160,17 +144,17 @@ class GoalMap:
         """Return the lines that may hold a string `text`, as a key or a value, in order."""
         # Not line by line but through joined stretches: few of them hold it. A string that is being typed has no end.
         begin = f'"{text}'
-        found: list[int] = []
+        numbers: list[int] = []
         for first in range(0, len(self.lines), _STRETCH):
             lines = self.lines[first : first + _STRETCH]
             stretch = "".join(lines)
             if begin in stretch or "\\" in stretch:
-                found += [
+                numbers += [
                     number
                     for number, line in enumerate(lines, first)
                     if begin in line or ("\\" in line and any(text in item for item in self.items_at(number)))
                 ]
-        return found
+        return numbers
 
     @cached_property
     def goal_index(self) -> GoalIndex:

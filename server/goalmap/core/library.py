@@ -80,8 +80,8 @@ class Folder:
         folded = same_for_some_systems(file)
         if self._is_folded:  # as most folders are: their names need no second list
             return folded if folded != file and folded in self.files else None
-        found = self.folded.get(folded)
-        return found if found != file else None
+        other = self.folded.get(folded)
+        return other if other != file else None
 
 
 class SlotFolder(NamedTuple):

@@ -93,22 +93,26 @@ class ScannedLines:
         return content if isinstance(content, tuple) else self._expand_plain_line(line, content)
 
     def _expand_plain_line(self, line: int, content: PlainGoal | None) -> Items:
+        """Expand a line that the scan of the map skipped."""
         state = self._states[line]
         container = state if isinstance(state, PlainGoal) else state[0]
         text = self.lines[line]
+        if content is None:
+            start, key, value_start, value = self.plain_member(line)
+            return (Pair(start, start + len(key), key, container, value_start, value_start + len(value), value),)
         if content is container:
             start = text.index("}")
             return (Close(start, start + 1, container),)
-        before, _, rest = text.partition('"')
+        start = text.index('"') + 1
+        end = start + len(content.key)
+        brace = text.index("{", end)
+        return Key(start, end, content.key, container), Open(brace, brace + 1, content)
+
+    def plain_member(self, line: int) -> tuple[int, str, int, str]:
+        """Return the columns at which the key and the string of a plain goal's member start, each with its text."""
+        before, key, colon, value, _ = self.lines[line].split('"')
         start = len(before) + 1
-        if content is not None:
-            end = start + rest.index('"')
-            brace = text.index("{", end)
-            return Key(start, end, content.key, container), Open(brace, brace + 1, content)
-        key, colon, value, _ = rest.split('"')
-        end = start + len(key)
-        value_start = end + len(colon) + 2
-        return (Pair(start, end, key, container, value_start, value_start + len(value), value),)
+        return start, key, start + len(key) + len(colon) + 2, value
 
     def state_before(self, line: int) -> State:
         """Return what stands open before a line, and what may come next there."""

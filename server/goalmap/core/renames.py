@@ -10,10 +10,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from goalmap.core.edits import Edit, reference_edit, rename_key
-from goalmap.core.goal_map import DESCRIPTION, Goal, GoalMap, GoalPath, Reference, is_slot, path_of
+from goalmap.core.goal_map import Goal, GoalMap, GoalPath, Reference, path_of
 from goalmap.core.json_lines import Container, Key, Pair
 from goalmap.core.library import Library
-from goalmap.core.naming import TEMPLATE_SLOT, same_for_some_systems, unsafe_reason, unsafe_slot_reason
+from goalmap.core.naming import (
+    DESCRIPTION,
+    TEMPLATE_SLOT,
+    is_slot,
+    same_for_some_systems,
+    unsafe_reason,
+    unsafe_slot_reason,
+)
 from goalmap.core.text import Span, visible
 
 
@@ -39,8 +46,8 @@ def target_at(goal_map: GoalMap, line: int, column: int) -> Target | None:
     if goal is not None:
         for reference in goal.references:
             if reference.span.touches(line, column):
-                found = Target("component", reference.file, reference.span, goal=goal, reference=reference)
-                return found if reference.file else None
+                target = Target("component", reference.file, reference.span, goal=goal, reference=reference)
+                return target if reference.file else None
         for slot in goal.slots.values():
             if slot.key_span.touches(line, column):
                 return Target("slot", slot.name, slot.key_span, goal=goal)
@@ -96,12 +103,12 @@ def _keys_of(goal_map: GoalMap, container: Container | None) -> set[str]:
 
 def _key_span(goal_map: GoalMap, goal: Goal, key: str) -> Span | None:
     """Return where the last `key` of a goal stands."""
-    found = None
+    key_span = None
     for line in range(goal.first_line, goal.last_line + 1):
         for item in goal_map.items_at(line):
             if isinstance(item, (Key, Pair)) and item.name == key and path_of(item.container) == goal.path:
-                found = Span(line, item.start, item.end)
-    return found
+                key_span = Span(line, item.start, item.end)
+    return key_span
 
 
 # -- files -----------------------------------------------------------------------------------------------------------
@@ -115,10 +122,10 @@ def check_file_name(library: Library, reference: Reference, name: str) -> None:
     if _is_hidden(name):
         raise RenameRefused(f"{visible(name)} begins with a dot: such files are no components")
     folder = library.folders.get(library.folder(reference.slot))
-    there = folder.folded.get(same_for_some_systems(name)) if folder else None
+    existing = folder.folded.get(same_for_some_systems(name)) if folder else None
     # Another spelling of the same file is no clash; a file that does not exist can only be named anew.
-    if there is not None and there != reference.file and library.has(reference.slot, reference.file):
-        path = library.path(reference.slot, there)
+    if existing is not None and existing != reference.file and library.has(reference.slot, reference.file):
+        path = library.path(reference.slot, existing)
         raise RenameRefused(f"{visible(path)} exists already: choose another name, or delete that file first")
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal
 
 from goalmap.core.edits import Place
-from goalmap.core.goal_map import GoalMap, GoalPath, is_slot, place_in
-from goalmap.core.json_lines import Close, Container, Key, Open, Pair, String
+from goalmap.core.goal_index import GoalPath, GoalRange
+from goalmap.core.goal_map import GoalMap, place_in
+from goalmap.core.json_lines import Close, Container, Item, Key, Open, Pair, String
+from goalmap.core.naming import is_slot
 from goalmap.core.text import Span, without_end
 
 # Deeper than anybody nests, and far from where encoders of nested values give up.
@@ -41,65 +43,103 @@ def tree(goal_map: GoalMap) -> Iterator[Node]:
 
     Each comes as soon as it is complete, so that a large map need not be there as nodes at one time.
     """
-    goals = {one.container for one in goal_map.goal_index.ranges}
-    categories = goal_map.goal_index.categories
-    last = len(goal_map.lines) - 1
-    end = Place(last, len(without_end(goal_map.lines[last])))
-    top: list[Node] = []
-    # What is open: each category or goal, its node (None for the map's own object), and where the nodes in it go.
-    stack: list[_Open] = []
-    slot: Node | None = None
-    files = 0
-    key_span, key = Span(0, 0, 0), ""
-
-    for line, items in enumerate(goal_map.items):
-        for item in items:
-            if isinstance(item, Pair):
-                if item.container in goals and is_slot(item.name):
-                    span = Span(line, item.start, item.end)
-                    _add_slot(stack[-1], item.name, span, Place(line, item.value_end + 1), item.value)
-            elif isinstance(item, Key):
-                key_span, key = Span(line, item.start, item.end), item.name
-                if item.container in goals and is_slot(key):
-                    slot = _add_slot(stack[-1], key, key_span, Place(line, min(item.end + 1, _width(goal_map, line))))
-                    files = 0
-                else:
-                    slot = None
-            elif isinstance(item, Open):
-                container = item.container
-                if container in categories or container in goals:
-                    node, into = None, top
-                    if isinstance(container.key, str) and stack:
-                        _, above, into = stack[-1]
-                        path = (*(above.path[:MAX_DEPTH] if above else ()), container.key)
-                        node = Node("goal" if container in goals else "category", key, path, key_span, end)
-                        into.append(node)
-                        into = node.children if len(stack) < MAX_DEPTH else into
-                    stack.append((container, node, into))
-            elif isinstance(item, Close):
-                if stack and stack[-1][0] is item.container:
-                    closed = stack.pop()[1]
-                    if closed is not None:
-                        closed.end = Place(line, item.end)
-                    if len(stack) == 1:
-                        yield from top
-                        top.clear()
-                elif slot is not None and item.container.kind == "[":
-                    slot.end = Place(line, item.end)
-            elif isinstance(item, String) and slot is not None:
-                files += 1
-                slot.detail = item.value if files == 1 else f"{files} components"
-                slot.end = Place(line, min(item.end + 1, _width(goal_map, line)))
-    yield from top
+    return _TreeBuilder(goal_map).build()
 
 
-_Open: TypeAlias = tuple[Container, Node | None, list[Node]]
+class _TreeBuilder:
+    """Makes nodes of a map's items, one after the other; of plain goals, all at once."""
 
+    def __init__(self, goal_map: GoalMap) -> None:
+        self.goal_map = goal_map
+        self.goals = {one.container: one for one in goal_map.goal_index.ranges}
+        self.categories = goal_map.goal_index.categories
+        last = len(goal_map.lines) - 1
+        self.end = Place(last, _width(goal_map, last))
+        self.top: list[Node] = []
+        # Each category or goal that is open, its node (None for the map's own object), and where the nodes in it go.
+        self.stack: list[tuple[Container, Node | None, list[Node]]] = []
+        self.key_span = Span(0, 0, 0)
+        self.are_slots: dict[str, bool] = {}
+        # The slot whose value is not complete, and how many files it has so far.
+        self.slot: Node | None = None
+        self.files = 0
 
-def _add_slot(within: _Open, name: str, key_span: Span, end: Place, detail: str = "") -> Node:
-    _, goal, into = within
-    into.append(Node("slot", name, goal.path if goal else (), key_span, end, detail))
-    return into[-1]
+    def build(self) -> Iterator[Node]:
+        items_at, plain_goal_at = self.goal_map.scanned.items, self.goal_map.scanned.plain_goal_at
+        line = 0
+        while line < len(self.goal_map.lines):
+            goal = plain_goal_at(line)
+            if goal is not None and goal in self.goals and self.stack:
+                self.add_plain_goal(self.goals[goal])
+                line += goal.size + 2
+            else:
+                for item in items_at(line):
+                    self.add(line, item)
+                line += 1
+            if len(self.stack) <= 1 and self.top:
+                yield from self.top
+                self.top.clear()
+        yield from self.top
+
+    def add_plain_goal(self, goal: GoalRange) -> None:
+        node, slots = self.open_node(goal.container, goal.key_span)
+        node.end = Place(goal.close_line, self.goal_map.lines[goal.close_line].index("}") + 1)
+        path, are_slots, plain_member = node.path, self.are_slots, self.goal_map.scanned.plain_member
+        new = tuple.__new__  # half the time, and a map may have 100 000 of these
+        for line in range(goal.open_line + 1, goal.close_line):
+            start, key, value_start, value = plain_member(line)
+            if key not in are_slots:
+                are_slots[key] = is_slot(key)
+            if are_slots[key]:
+                key_span = new(Span, (line, start, start + len(key)))
+                end = new(Place, (line, value_start + len(value) + 1))
+                slots.append(Node("slot", key, path, key_span, end, value))
+
+    def add(self, line: int, item: Item) -> None:
+        if isinstance(item, Pair):
+            if item.container in self.goals and is_slot(item.name):
+                end = Place(line, item.value_end + 1)
+                self.add_slot(item.name, Span(line, item.start, item.end), end, item.value)
+        elif isinstance(item, Key):
+            self.key_span, self.slot, self.files = Span(line, item.start, item.end), None, 0
+            if item.container in self.goals and is_slot(item.name):
+                self.slot = self.add_slot(item.name, self.key_span, self.string_end(line, item))
+        elif isinstance(item, Open):
+            container = item.container
+            if container in self.categories or container in self.goals:
+                node, children = None, self.top  # the map's own object
+                if isinstance(container.key, str) and self.stack:
+                    node, children = self.open_node(container, self.key_span)
+                self.stack.append((container, node, children))
+        elif isinstance(item, Close):
+            if self.stack and self.stack[-1][0] is item.container:
+                _, closed, _ = self.stack.pop()
+                if closed is not None:
+                    closed.end = Place(line, item.end)
+            elif self.slot is not None and item.container.kind == "[":
+                self.slot.end = Place(line, item.end)
+        elif isinstance(item, String) and self.slot is not None:
+            self.files += 1
+            self.slot.detail = item.value if self.files == 1 else f"{self.files} components"
+            self.slot.end = self.string_end(line, item)
+
+    def open_node(self, container: Container, key_span: Span) -> tuple[Node, list[Node]]:
+        """Add the node of a goal or category within the innermost one; return it, and where the nodes in it go."""
+        _, above, siblings = self.stack[-1]
+        name = str(container.key)
+        path = (*(above.path[:MAX_DEPTH] if above else ()), name)
+        node = Node("goal" if container in self.goals else "category", name, path, key_span, self.end)
+        siblings.append(node)
+        return node, node.children if len(self.stack) < MAX_DEPTH else siblings
+
+    def add_slot(self, name: str, key_span: Span, end: Place, detail: str = "") -> Node:
+        _, goal, slots = self.stack[-1]
+        slots.append(Node("slot", name, goal.path if goal else (), key_span, end, detail))
+        return slots[-1]
+
+    def string_end(self, line: int, item: Key | String) -> Place:
+        """Return the place behind a string's closing quote, which may still be missing."""
+        return Place(line, min(item.end + 1, _width(self.goal_map, line)))
 
 
 def _width(goal_map: GoalMap, line: int) -> int:
@@ -141,20 +181,20 @@ def enclosing(goal_map: GoalMap, nodes: list[Node], here: Place) -> list[tuple[P
     Each reaches from the first place to the second, and no two are the same. `nodes` are the `tree` of the map.
     """
     last = len(goal_map.lines) - 1
-    found = [(Place(0, 0), Place(last, _width(goal_map, last)))]
+    around = [(Place(0, 0), Place(last, _width(goal_map, last)))]
     slot = None
     while (node := next((one for one in nodes if one.start <= here <= one.end), None)) is not None:
-        found.append((node.start, node.end))
+        around.append((node.start, node.end))
         slot, nodes = node, node.children
     if slot is not None and slot.kind == "slot":
-        found += [(start, slot.end) for start in _list_starts(goal_map, slot) if start <= here <= slot.end]
+        around += [(start, slot.end) for start in _list_starts(goal_map, slot) if start <= here <= slot.end]
     for first, after in _strings(goal_map, here.line):
         if first <= here.column <= after:
             quotes_end = min(after + 1, _width(goal_map, here.line))
-            found.append((Place(here.line, max(first - 1, 0)), Place(here.line, quotes_end)))
-            found.append((Place(here.line, first), Place(here.line, after)))
-    nested = found[:1]
-    for start, end in found[1:]:
+            around.append((Place(here.line, max(first - 1, 0)), Place(here.line, quotes_end)))
+            around.append((Place(here.line, first), Place(here.line, after)))
+    nested = around[:1]
+    for start, end in around[1:]:
         # A half-typed string may reach beyond what it stands in: that is not one around the other.
         if nested[-1][0] <= start and end <= nested[-1][1] and (start, end) != nested[-1]:
             nested.append((start, end))

@@ -12,7 +12,7 @@ from goalmap.core.text import Span, split_lines, visible, without_end
 
 
 def template_problems(source: str, goals: Sequence[Goal]) -> Iterator[tuple[Span, Problem]]:
-    """Yield the findings in a template that `goals` use, each with its place in the template."""
+    """Yield the problems in a template that `goals` use, each with its place in the template."""
     from jinja2 import TemplateSyntaxError, meta, nodes
 
     lines = split_lines(source)

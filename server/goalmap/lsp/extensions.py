@@ -6,7 +6,9 @@ Nothing imports this at run time. mypy and people read it, and so does tools/gen
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NotRequired, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, Final, NotRequired, TypeAlias, TypedDict
+
+from goalmap.core.naming import Naming
 
 if TYPE_CHECKING:
     from goalmap.lsp.types import Location, Position, TextDocumentIdentifier
@@ -15,7 +17,6 @@ NOT_NEGATIVE: Final = "not negative"
 Natural: TypeAlias = Annotated[int, NOT_NEGATIVE]
 GoalName: TypeAlias = list[str]
 """The names that lead to a goal, from the map's outermost object on."""
-Naming: TypeAlias = Literal["autogen", "referenced"]
 
 
 class TextDocumentPositionParams(TypedDict):

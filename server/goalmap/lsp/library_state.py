@@ -18,7 +18,7 @@ from goalmap.core.problems import Problems
 from goalmap.core.usage import Usage, users_of
 from goalmap.files import interrupted
 from goalmap.files import loader as disk
-from goalmap.inspection import Finding, read_map
+from goalmap.inspection import LocatedProblem, read_map
 from goalmap.lsp.disk import Answer, Disk
 from goalmap.lsp.documents import Document
 from goalmap.lsp.positions import to_uri
@@ -33,7 +33,7 @@ class OnDisk(NamedTuple):
     read_map: bool
     map_stamp: Stamp | None = None
     goal_map: GoalMap | None = None
-    findings: list[Finding] | None = None
+    findings: list[LocatedProblem] | None = None
 
 
 @dataclass(eq=False)
@@ -67,7 +67,7 @@ class LibraryState:
     snapshot: Library
     problems: Problems
     document: Document | None = None
-    findings_of_disk: list[Finding] = field(default_factory=list)
+    findings_of_disk: list[LocatedProblem] = field(default_factory=list)
     disk: Disk = field(default_factory=Disk)
     is_listed: bool = False
     # Whether the map may have been removed: then the next refresh finds out, and the library is given up.

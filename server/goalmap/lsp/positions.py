@@ -71,6 +71,14 @@ class Positions:
             return len(self.lines) - 1, len(self.lines[-1])
         return line, self.column(line, position["character"])
 
+    def units(self, line: int, column: int) -> int:
+        """Return the protocol column of a code point column."""
+        return to_units(self.lines[line], column, self.encoding)
+
+    def are_columns(self, line: int, other_line: int) -> bool:
+        """Whether protocol columns are code point columns on both lines."""
+        return (self.lines[line].isascii() and self.lines[other_line].isascii()) or self.encoding == "utf-32"
+
     def position(self, line: int, column: int) -> Position:
         """Return the protocol's position of a line and a code point column."""
         return {"line": line, "character": to_units(self.lines[line], column, self.encoding)}

@@ -43,13 +43,13 @@ from goalmap.lsp.session import Session
 from goalmap.lsp.workspace_edits import document_edit, map_edit
 
 if TYPE_CHECKING:
+    from goalmap.core.naming import Naming
     from goalmap.lsp.extensions import (
         CancelGeneration,
         CreateEmpty,
         GenerateAll,
         GenerateComponent,
         InterruptedGeneration,
-        Naming,
     )
     from goalmap.lsp.types import (
         CodeAction,

@@ -16,6 +16,7 @@ from goalmap.core.tokens import estimate_tokens
 from goalmap.lsp.client import SUGGEST
 from goalmap.lsp.enums import CompletionItemKind, InsertTextFormat, MarkupKind
 from goalmap.lsp.library_state import Cursor
+from goalmap.lsp.raw_json import RawJson, json_string, raw_json, to_json
 from goalmap.lsp.session import Session
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ _PREVIEW_CHARACTERS: Final = 1600
 _TEMPLATES: Final = f"{COMPONENTS}/{TEMPLATE_SLOT}s/"
 
 
-def completion(session: Session, params: CompletionParams) -> CompletionList | None:
+def completion(session: Session, params: CompletionParams) -> RawJson | CompletionList | None:
     """Return what may be written at the cursor; None where nothing is to be offered."""
     from goalmap.core import completions  # late: nobody completes before the first diagnostics
 
@@ -56,7 +57,7 @@ def completion(session: Session, params: CompletionParams) -> CompletionList | N
     return None
 
 
-def _in_template(session: Session, cursor: Cursor) -> CompletionList | None:
+def _in_template(session: Session, cursor: Cursor) -> RawJson | None:
     from goalmap.core import completions
 
     path = cursor.component
@@ -75,35 +76,24 @@ def _in_template(session: Session, cursor: Cursor) -> CompletionList | None:
 
 def _list(
     session: Session, cursor: Cursor, span: Span, candidates: Candidates, written: Callable[[str], str]
-) -> CompletionList:
-    range_ = session.positions(cursor.document.lines).range(span)
-    map_uri = cursor.library.map_uri
-    can_go_on = SUGGEST in session.client.commands
-    items: list[CompletionItem] = []
-    for candidate in candidates.found:
-        text = written(candidate.text)
-        item = _item(candidate, {"range": range_, "newText": text})
-        if candidate.path:
-            data: CompletionData = {"uri": map_uri, "path": candidate.path}
-            item["data"] = data
-        elif candidate.kind == "folder" and can_go_on:
-            item["command"] = _GO_ON
-        items.append(item)
-    return {"isIncomplete": not candidates.complete, "items": items}
-
-
-def _item(candidate: Candidate, edit: TextEdit) -> CompletionItem:
-    item: CompletionItem = {
-        "label": visible(candidate.text),
-        "kind": _KINDS[candidate.kind],
-        "sortText": f"{candidate.rank}{candidate.text}",
-        # What stands in the document is compared with this: JSON, without the quotes.
-        "filterText": inner_json(candidate.text),
-        "textEdit": edit,
-    }
-    if candidate.note:
-        item["detail"] = visible(candidate.note)
-    return item
+) -> RawJson:
+    """Return the CompletionList of files, folders or variables as JSON at once: a folder may have hundreds of them."""
+    range_ = session.positions(cursor.document.lines).json_range(span)
+    map_uri = json_string(cursor.library.map_uri)
+    go_on = f',"command":{to_json(_GO_ON)}' if SUGGEST in session.client.commands else ""
+    items = []
+    for text, kind, rank, path, _, note in candidates.items:
+        more = f',"detail":{json_string(visible(note))}' if note else ""
+        if path:
+            more += f',"data":{{"uri":{map_uri},"path":{json_string(path)}}}'
+        elif kind == "folder":
+            more += go_on
+        items.append(
+            f'{{"label":{json_string(visible(text))},"kind":{_KINDS[kind]},"sortText":{json_string(f"{rank}{text}")},'
+            f'"filterText":{json_string(inner_json(text))},'
+            f'"textEdit":{{"range":{range_},"newText":{json_string(written(text))}}}{more}}}'
+        )
+    return raw_json(f'{{"isIncomplete":{to_json(not candidates.complete)},"items":[{",".join(items)}]}}')
 
 
 def _keys(session: Session, cursor: Cursor, place: KeyPlace, candidates: Candidates) -> CompletionList:
@@ -117,7 +107,7 @@ def _keys(session: Session, cursor: Cursor, place: KeyPlace, candidates: Candida
         span = Span(span.line, span.start, span.end + 1)  # the key's closing quote, so that a value can follow it
     range_ = positions.range(span)
     items: list[CompletionItem] = []
-    for candidate in candidates.found:
+    for candidate in candidates.items:
         text = place.written(candidate.text)
         new = text
         if bring_value:
@@ -132,6 +122,20 @@ def _keys(session: Session, cursor: Cursor, place: KeyPlace, candidates: Candida
                 item["command"] = _GO_ON
         items.append(item)
     return {"isIncomplete": False, "items": items}
+
+
+def _item(candidate: Candidate, edit: TextEdit) -> CompletionItem:
+    item: CompletionItem = {
+        "label": visible(candidate.text),
+        "kind": _KINDS[candidate.kind],
+        "sortText": f"{candidate.rank}{candidate.text}",
+        # What stands in the document is compared with this: JSON, without the quotes.
+        "filterText": inner_json(candidate.text),
+        "textEdit": edit,
+    }
+    if candidate.note:
+        item["detail"] = visible(candidate.note)
+    return item
 
 
 def _snippet_text(text: str) -> str:

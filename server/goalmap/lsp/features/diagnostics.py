@@ -191,13 +191,13 @@ class Publisher:
         await self._read_journal(library)
         if library.goal_map is not goal_map:
             return None
-        late = list(inspection.interrupted_findings(goal_map, *library.interrupted))
-        templates: dict[str, list[inspection.Finding]] = {}
+        late = list(inspection.interrupted_problems(goal_map, *library.interrupted))
+        templates: dict[str, list[inspection.LocatedProblem]] = {}
         lines: dict[str, list[str]] = {}
         if library.usage.has_templates:
             templated = goal_map.goals_with(TEMPLATE_SLOT)
             texts = await session.texts(library, inspection.template_users(templated, files))
-            for finding in inspection.template_findings(templated, files, texts.get):
+            for finding in inspection.problems_in_templates(templated, files, texts.get):
                 templates.setdefault(finding.path, []).append(finding)
             lines = {path: split_lines(texts[path] or "") for path in templates}
         if settings.prompt.max_tokens and settings.severities["prompt.over-budget"] != "off":
@@ -205,7 +205,7 @@ class Publisher:
                 return None
             for goal in goal_map.goals:
                 texts = await session.texts(library, (files.path(one.slot, one.file) for one in goal.references))
-                late += inspection.over_budget_findings([goal], files, texts.get, settings.prompt.max_tokens)
+                late += inspection.over_budget_problems([goal], files, texts.get, settings.prompt.max_tokens)
         return _Late(late, templates, lines) if library.goal_map is goal_map and library.snapshot is files else None
 
     async def _read_journal(self, library: LibraryState) -> None:
@@ -370,8 +370,8 @@ def _look_into(loader: LibraryLoader, paths: list[str]) -> int:
 class _Late(NamedTuple):
     """What was found out about a library that takes a look into files: findings, and the lines of their templates."""
 
-    in_map: list[inspection.Finding]
-    in_templates: dict[str, list[inspection.Finding]]
+    in_map: list[inspection.LocatedProblem]
+    in_templates: dict[str, list[inspection.LocatedProblem]]
     lines: dict[str, list[str]]
 
 
@@ -384,10 +384,10 @@ class _Around:
 
     def __init__(self) -> None:
         self.unseen: list[str] = []
-        self.late: list[inspection.Finding] = []
+        self.late: list[inspection.LocatedProblem] = []
         self.lines: dict[str, list[str]] = {}
         self.unused: set[str] = set()
-        self._templates: dict[str, list[inspection.Finding]] = {}
+        self._templates: dict[str, list[inspection.LocatedProblem]] = {}
         self._told: set[str] = set()
         self._usage: Usage | None = None
         self._library: Library | None = None
@@ -426,7 +426,7 @@ class _Around:
         if not usage.is_whole:
             self.unused.clear()
 
-    def tell(self, templates: dict[str, list[inspection.Finding]], unused: set[str]) -> set[str]:
+    def tell(self, templates: dict[str, list[inspection.LocatedProblem]], unused: set[str]) -> set[str]:
         """Take over what is to be shown; return the paths of the files about which something else was said before."""
         before, self._templates = self._templates, templates
         stale = {path for path in {**before, **templates} if before.get(path) != templates.get(path)}
@@ -434,10 +434,10 @@ class _Around:
         self._told = set(unused)
         return stale
 
-    def findings(self, path: str) -> list[inspection.Finding]:
+    def findings(self, path: str) -> list[inspection.LocatedProblem]:
         """Return what was told about a file of the library."""
         found = self._templates.get(path, [])
-        return [*found, inspection.unused_finding(path)] if path in self._told else found
+        return [*found, inspection.unused_component(path)] if path in self._told else found
 
     def paths(self) -> set[str]:
         """Return the files about which something was told."""

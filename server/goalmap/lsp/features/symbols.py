@@ -37,7 +37,7 @@ def document_symbols(session: Session, params: DocumentSymbolParams) -> RawJson 
     positions = session.map_positions(library)
     nodes = tree(library.goal_map)
     if session.client.shows_symbol_tree:
-        return raw_json(f"[{','.join(_symbol(node, positions) for node in nodes)}]")
+        return raw_json(f"[{','.join(map(_SymbolWriter(positions).json, nodes))}]")
     return [
         {
             "name": _shown(node.name),
@@ -49,17 +49,33 @@ def document_symbols(session: Session, params: DocumentSymbolParams) -> RawJson 
     ]
 
 
-def _symbol(node: Node, positions: Positions) -> str:
-    """Return a DocumentSymbol as JSON at once: a map has thousands, and their dicts would take most of the memory."""
-    start = node.start
-    detail = f',"detail":{json_string(visible(node.detail))}' if node.detail else ""
-    inner = ",".join(_symbol(child, positions) for child in node.children) if node.children else ""
-    return (
-        f'{{"name":{json_string(_shown(node.name))},"kind":{_KINDS[node.kind]},'
-        f'"range":{positions.json_between(start.line, start.column, node.end.line, node.end.column)},'
-        f'"selectionRange":{positions.json_range(node.key_span)}{detail}'
-        + (f',"children":[{inner}]}}' if inner else "}")
-    )
+class _SymbolWriter:
+    """Writes DocumentSymbols as JSON at once: a map has thousands, and their dicts would take most of the memory."""
+
+    def __init__(self, positions: Positions) -> None:
+        self._positions = positions
+        self._names: dict[str, str] = {}
+
+    def json(self, node: Node) -> str:
+        """Return one symbol with those in it."""
+        positions = self._positions
+        line, key_start, key_end = node.key_span
+        end_line, end = node.end
+        start = max(key_start - 1, 0)
+        if not positions.are_columns(line, end_line):
+            start, key_start, key_end = (positions.units(line, column) for column in (start, key_start, key_end))
+            end = positions.units(end_line, end)
+        name = self._names.get(node.name)
+        if name is None:
+            name = self._names[node.name] = json_string(_shown(node.name))
+        detail = f',"detail":{json_string(visible(node.detail))}' if node.detail else ""
+        children = f',"children":[{",".join(map(self.json, node.children))}]' if node.children else ""
+        return (
+            f'{{"name":{name},"kind":{_KINDS[node.kind]},'
+            f'"range":{{"start":{{"line":{line},"character":{start}}},"end":{{"line":{end_line},"character":{end}}}}},'
+            f'"selectionRange":{{"start":{{"line":{line},"character":{key_start}}},'
+            f'"end":{{"line":{line},"character":{key_end}}}}}{detail}{children}}}'
+        )
 
 
 def _shown(name: str) -> str:

@@ -14,7 +14,8 @@ from goalmap.lsp.library_state import LibraryState
 from goalmap.lsp.session import Session
 
 if TYPE_CHECKING:
-    from goalmap.lsp.extensions import GenerateAll, MissingComponent, Naming, SlotPlace
+    from goalmap.core.naming import Naming
+    from goalmap.lsp.extensions import GenerateAll, MissingComponent, SlotPlace
     from goalmap.workflows import GenerateRequest
 
 
