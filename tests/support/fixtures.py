@@ -45,6 +45,7 @@ FULL_CLIENT: Json = {
     "textDocument": {
         "completion": {"completionItem": {"snippetSupport": True}},
         "definition": {"linkSupport": True},
+        "documentLink": {"tooltipSupport": True},
         "documentSymbol": {"hierarchicalDocumentSymbolSupport": True},
         "rename": {"prepareSupport": True},
     },
