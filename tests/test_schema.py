@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from goalmap.core.find import find_problems
+from goalmap.core.check_map import find_problems
 from goalmap.core.goal_map import parse
 from goalmap.core.library import Library
 from goalmap.schema import schema

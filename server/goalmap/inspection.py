@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from goalmap.core.find import find_problems
+from goalmap.core.check_map import find_problems
 from goalmap.core.goal_map import Goal, GoalMap, parse
 from goalmap.core.library import Library
 from goalmap.core.naming import MAP_NAME, TEMPLATE_SLOT
@@ -146,13 +146,13 @@ def interrupted_findings(goal_map: GoalMap, pending: Iterable["Pending"], more: 
     for waiting in pending:
         if waiting.has_owner:
             continue  # no interruption: somebody is at work
-        from goalmap.core.edits import EditError, find_reference
+        from goalmap.core.edits import EditError, reference_at
 
         reference = None
         goal = goal_map.goal(waiting.goal)
         span = goal.key_span if goal else START
         try:
-            reference = find_reference(goal_map, waiting.goal, waiting.slot, waiting.index)
+            reference = reference_at(goal_map, waiting.goal, waiting.slot, waiting.index)
         except EditError:
             pass  # the map has moved on: the goal, or the file, is as near as we can point
         else:

@@ -12,13 +12,12 @@ from hypothesis import strategies as st
 from goalmap.core.edits import (
     EditError,
     apply,
-    find_reference,
     insert_member,
-    reference_value,
+    reference_at,
     remove_reference,
-    set_reference,
 )
 from goalmap.core.goal_map import parse
+from support.map_edits import reference_value, set_reference
 
 names = st.sampled_from(["a.txt", "ü😀.txt", "", 'quo"te.txt', "back\\slash", "\u2028.txt"])
 slots = names | st.lists(names, min_size=1, max_size=3)
@@ -54,7 +53,7 @@ def test_a_set_reference_changes_one_string_and_no_other_byte(
         value[goal][slot][index] = new
     assert json.loads(edited.removeprefix("\ufeff")) == value
     assert reference_value(edited, [goal], slot, index) == new
-    span = find_reference(parse(text), [goal], slot, index).span
+    span = reference_at(parse(text), [goal], slot, index).span
     before = "".join(parse(text).lines[: span.line]) + parse(text).lines[span.line][: span.start]
     after = parse(text).lines[span.line][span.end :] + "".join(parse(text).lines[span.line + 1 :])
     assert edited.startswith(before)

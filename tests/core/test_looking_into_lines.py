@@ -8,11 +8,11 @@ import weakref
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goalmap.core.find import find_problems, find_problems_after
-from goalmap.core.goal_map import GoalMap, parse
-from goalmap.core.items import START, Frame, Item, Scanned, State
+from goalmap.core.check_map import find_problems, find_problems_after
+from goalmap.core.goal_map import Change, GoalMap, parse
+from goalmap.core.json_lines import START, Container, Item, Items, State, scan_line, scan_lines
 from goalmap.core.library import Folder, Library
-from goalmap.core.scan import scan_line, scan_lines
+from goalmap.core.plain_goals import ScannedLines
 from goalmap.core.text import split_lines
 from goalmap.core.usage import Usage, names_with, users_of
 from support.typed import type_somewhere
@@ -48,17 +48,26 @@ def written_maps(draw: st.DrawFn) -> str:
 
 
 def plain(item: Item) -> tuple[object, ...]:
-    """Return an item with what is comparable of its frames."""
-    return tuple((part.kind, part.key) if isinstance(part, Frame) else part for part in item)
+    """Return an item with what is comparable of its containers."""
+    parts = ((part.kind, part.key) if isinstance(part, Container) else part for part in item)
+    return type(item), *parts
 
 
 def all_looked_into(text: str) -> GoalMap:
     """Return a reading of which nothing was passed over."""
     lines = split_lines(text)
-    items: list[Scanned] = []
-    states: list[State | Frame] = []
+    items: list[Items] = []
+    states: list[State] = []
     end = scan_lines(lines, START, items, states, {})
-    return GoalMap(lines, items, states, end)
+    return GoalMap(ScannedLines(lines, items, states, end))
+
+
+def copy_a_line(goal_map: GoalMap, data: st.DataObject) -> tuple[GoalMap, Change]:
+    """Put a copy of some line before another one, or take lines out; the last line stays as it is."""
+    last = len(goal_map.lines) - 1
+    first, end, copied = sorted(data.draw(st.tuples(*[st.integers(0, last)] * 3)))
+    new = [goal_map.lines[copied]] if copied < last and data.draw(st.booleans()) else []
+    return goal_map.replace_lines(first, end if not new else first, new)
 
 
 def test_most_of_a_map_is_passed_over() -> None:
@@ -67,7 +76,8 @@ def test_most_of_a_map_is_passed_over() -> None:
         '  "B": {\n    "protocol": "a.txt"\n  }\n}\n'
     )
     assert [problem.code for _, problem in find_problems(goal_map, HERE)] == ["component.missing"]
-    assert [line for line, items in enumerate(goal_map.scanned) if items is None] == [2, 3, 6]
+    assert goal_map.plain_members().lines == [2, 3, 6]
+    assert [line for line, _ in goal_map.scanned_lines()] == [0, 8, 9]
 
 
 def test_the_lines_of_what_is_no_goal_any_more_belong_to_no_other_goal() -> None:
@@ -78,6 +88,14 @@ def test_the_lines_of_what_is_no_goal_any_more_belong_to_no_other_goal() -> None
     assert list(find_problems_after(problems, goal_map, change, HERE)) == list(
         find_problems(all_looked_into(goal_map.text), HERE)
     )
+
+
+def test_a_line_that_is_put_into_a_plain_goal_is_checked() -> None:
+    goal_map = parse('{\n  "A": {\n    "persona": "a.txt",\n    "protocol": "a.txt"\n  }\n}\n')
+    problems = find_problems(goal_map, HERE)
+    goal_map, change = goal_map.replace_lines(3, 3, ['    "persna": "lost.txt",\n'])
+    after = find_problems_after(problems, goal_map, change, HERE)
+    assert [problem.code for _, problem in after] == ["slot.unknown", "component.missing"]
 
 
 def test_a_reading_goes_when_the_next_one_is_there() -> None:
@@ -111,7 +129,7 @@ def test_the_items_of_a_line_are_those_of_a_scan_line_by_line(text: str) -> None
 def test_what_is_said_does_not_depend_on_who_asked_before(text: str) -> None:
     fresh, looked_into = parse(text), all_looked_into(text)
     assert list(find_problems(fresh, HERE)) == list(find_problems(looked_into, HERE))
-    assert fresh.outline.duplicates == looked_into.outline.duplicates
+    assert fresh.goal_index.duplicates == looked_into.goal_index.duplicates
     assert Usage(parse(text)).by_slot == Usage(looked_into).by_slot
     assert names_with(parse(text), "a") == names_with(looked_into, "a")
     assert users_of(parse(text), HERE, "components/personas/a.txt") == users_of(
@@ -127,7 +145,10 @@ def test_nor_does_what_is_said_after_edits(text: str, data: st.DataObject) -> No
     goal_map = parse(text)
     problems, usage = find_problems(goal_map, HERE), Usage(goal_map)
     for _ in range(3):
-        goal_map, change = type_somewhere(goal_map, data)
+        if data.draw(st.booleans()):
+            goal_map, change = type_somewhere(goal_map, data)
+        else:
+            goal_map, change = copy_a_line(goal_map, data)
         problems = find_problems_after(problems, goal_map, change, HERE)
         usage = usage if usage.follow(goal_map, change) else Usage(goal_map)
         again = all_looked_into(goal_map.text)

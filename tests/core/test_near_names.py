@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rapidfuzz import fuzz, process
 
-from goalmap.core.library import near_names
-from goalmap.core.near_names import NearNames
+from goalmap.core.near_names import NearNames, near_names
 
 names = st.text(alphabet="ab_.é💡", max_size=12)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goalmap.core.find import find_problems, find_problems_after
+from goalmap.core.check_map import find_problems, find_problems_after
 from goalmap.core.goal_map import parse
 from goalmap.core.library import Fault, Folder, Library
 from goalmap.core.problems import near_files

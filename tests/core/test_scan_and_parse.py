@@ -205,7 +205,7 @@ def test_references_are_those_of_the_decoded_map(value: dict[str, Any], indent: 
 @given(maps(), st.sampled_from([0, 2]), st.data())
 def test_following_edits_gives_what_reading_anew_would(value: dict[str, Any], indent: int, data: Any) -> None:
     goal_map = parse(json.dumps(value, indent=indent, ensure_ascii=False))
-    _ = goal_map.outline
+    _ = goal_map.goal_index
     for _ in range(data.draw(st.integers(1, 4))):
         first = data.draw(st.integers(0, len(goal_map.lines) - 1))
         end = data.draw(st.integers(first, len(goal_map.lines)))
@@ -225,10 +225,10 @@ def test_following_edits_gives_what_reading_anew_would(value: dict[str, Any], in
 
 def test_an_edit_of_a_value_scans_its_line_only() -> None:
     goal_map = parse(BOTH_SHAPES)
-    _ = goal_map.outline
+    _ = goal_map.goal_index
     line = 7
     edited, change = goal_map.replace_lines(line, line + 1, [goal_map.lines[line].replace("digital", "analog")])
-    assert (change.first, change.old_end, change.end, change.outline_kept) == (line, line + 1, line + 1, True)
+    assert (change.first, change.old_end, change.end, change.index_kept) == (line, line + 1, line + 1, True)
     assert edited.goals[0].slots["persona"].references[0].file == "analog_detective.txt"
 
 

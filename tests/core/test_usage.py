@@ -51,7 +51,7 @@ def test_two_slots_may_name_a_file_of_one_folder() -> None:
     goal_map = parse('{\n"A": {\n"constraint": "a.txt",\n"constraints": "a.txt"\n}\n}')
     usage = Usage(goal_map)
     goal_map, change = goal_map.replace_lines(2, 3, ['"constraint": "b.txt",\n'])
-    # Nothing knows the outline yet, so that nothing can tell that it stayed as it was.
+    # Nobody has asked where the goals stand yet, so that nothing can tell that it stayed as it was.
     assert not usage.follow(goal_map, change) or usage.names("components/constraints", "a.txt", LIBRARY)
 
 
@@ -71,7 +71,7 @@ def test_following_edits_gives_what_counting_anew_would(value: Any, indent: Any,
         column = data.draw(st.integers(0, len(text.rstrip("\n"))))
         new = text[:column] + data.draw(st.sampled_from(["a", "b", '"', ",", ""])) + text[column:]
         goal_map, change = goal_map.replace_lines(line, line + 1, [new])
-        usage.flipped.clear()
+        usage.take_usage_changes()
         if not usage.follow(goal_map, change):
             usage = Usage(goal_map)
             used = set(used_components(usage, LIBRARY))
@@ -81,6 +81,6 @@ def test_following_edits_gives_what_counting_anew_would(value: Any, indent: Any,
         assert usage.has_templates == anew.has_templates
         # What changed is exactly what is said to have.
         now = set(used_components(usage, LIBRARY))
-        flipped = {LIBRARY.path(slot, file) for slot, file in usage.flipped if LIBRARY.has(slot, file)}
+        flipped = {LIBRARY.path(slot, file) for slot, file in usage.take_usage_changes() if LIBRARY.has(slot, file)}
         assert used ^ now <= flipped
         used = now

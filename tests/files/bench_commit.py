@@ -15,9 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from goalmap.core.edits import set_reference
 from goalmap.files.request import GenerateRequest
 from goalmap.files.transaction import AlreadyDone
+from support.map_edits import set_reference
 from support.told import begin, recover
 
 TEXT = "Ask why, and then why that.\n" * 40

@@ -16,10 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from goalmap.core.edits import reference_value, set_reference
 from goalmap.files.errors import CommitRefused, Conflict
 from goalmap.files.request import GenerateRequest
 from goalmap.files.transaction import AlreadyDone, Generation
+from support.map_edits import reference_value, set_reference
 from support.told import begin, finish, recover, undo
 
 from .faults.tap import Killed, Tap

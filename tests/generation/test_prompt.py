@@ -127,8 +127,8 @@ def test_room_is_shared_without_waste(wanted: list[int], room: int) -> None:
     ("text", "tokens", "expected"),
     [
         ("one two three four", 100, "one two three four"),
-        ("one two three four", 3, "one two three\n[… cut here to save space]"),
-        ("调查原因的步骤", 2, "调查原因\n[… cut here to save space]"),
+        ("one two three four", 3, "one two\n[… cut here to save space]"),
+        ("调查原因的步骤", 3, "调查原因的\n[… cut here to save space]"),
     ],
 )
 def test_a_cut_text_ends_in_a_whole_word(text: str, tokens: int, expected: str) -> None:

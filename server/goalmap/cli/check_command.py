@@ -9,7 +9,7 @@ from goalmap.cli import reports
 from goalmap.cli.library import add_path, maps_at, open_map
 from goalmap.cli.reports import Checked
 from goalmap.core.exit_codes import FAILED, FINE
-from goalmap.core.library import near_names
+from goalmap.core.near_names import near_names
 from goalmap.core.problems import SEVERITIES, Severity
 from goalmap.inspection import inspect, library_root
 

@@ -28,7 +28,7 @@ from goalmap.cli.library import Opened, add_root, find_goal, open_library, warn_
 from goalmap.cli.library_report import print_reports
 from goalmap.core.exit_codes import FAILED, FINE, INTERRUPTED
 from goalmap.core.goal_map import Goal, Reference
-from goalmap.core.naming import TEMPLATE_SLOT, component_type
+from goalmap.core.naming import NAMINGS, TEMPLATE_SLOT, component_type
 from goalmap.core.text import visible
 from goalmap.generation.prompt import guess_description, messages, validate_description
 
@@ -51,8 +51,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--description", metavar="TEXT", help="what the component is to be, in one line")
     parser.add_argument(
         "--naming",
-        choices=["autogen", "referenced"],
-        default="autogen",
+        choices=NAMINGS,
+        default=NAMINGS[0],
         help="autogen: a new file, and the map is changed to name it; referenced: the file that the map names now "
         "(default: %(default)s)",
     )
@@ -285,7 +285,7 @@ class _Run:
             map_path = shown_path(self.opened.map_path)
             print(f"would change  {map_path}: {visible(place)}: {visible(request.file)} → {visible(file)}")
         print(f"would ask     {_model_name(model)}")
-        print(f"would send    {estimate_tokens(''.join(message['content'] for message in sent))} tokens:")
+        print(f"would send    ≈ {sum(estimate_tokens(message['content']).number for message in sent)} tokens:")
         for message in sent:
             print(f"\n--- {message['role']}")
             print_text(message["content"])

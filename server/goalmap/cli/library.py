@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from goalmap.cli.console import CliError, command, print_note, shown_path, styled
 from goalmap.core.goal_map import Goal, GoalMap
-from goalmap.core.library import Library, near_names
+from goalmap.core.library import Library
 from goalmap.core.naming import MAP_NAME
+from goalmap.core.near_names import near_names
 from goalmap.core.text import visible
 from goalmap.files.loader import LibraryLoader, find_maps, map_of
 from goalmap.inspection import Finding, disk_reader, library_root, read_map

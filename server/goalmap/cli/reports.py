@@ -33,8 +33,8 @@ class Checked(NamedTuple):
     @property
     def goals(self) -> int:
         """How many goals there are."""
-        outline = self.goal_map.outline if self.goal_map else None
-        return len(outline.entries) - len(outline.shadowed) if outline else 0
+        index = self.goal_map.goal_index if self.goal_map else None
+        return len(index.ranges) - len(index.shadowed) if index else 0
 
     def full_path(self, finding: Finding) -> str:
         """Return the path of the file that `finding` stands in."""

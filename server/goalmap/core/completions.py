@@ -15,7 +15,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from goalmap.core.assembly import variable_names
 from goalmap.core.edits import inner_json
 from goalmap.core.goal_map import DESCRIPTION, TITLE, Goal, GoalMap, GoalPath, is_slot, path_of
-from goalmap.core.items import DOCUMENT, KEY, OPEN, PAIR, Frame, awaited, needs_comma
+from goalmap.core.json_lines import DOCUMENT, Container, Key, Open, Pair, awaited, needs_comma
 from goalmap.core.library import Library
 from goalmap.core.naming import COMPONENTS, TEMPLATE_SLOT, component_type, folder_of
 from goalmap.core.text import Span, without_end
@@ -80,16 +80,16 @@ def slot_place(goal_map: GoalMap, line: int, column: int) -> FilePlace | KeyPlac
     state = goal_map.state_at(line, outer)
     if opening and needs_comma(state):
         return None
-    frame: Frame = state[0]
+    container = state[0]
     wanted = awaited(state)
     has_colon = text[end + (not closing) :].lstrip(" \t").startswith(":")
-    if wanted == "element" and has_colon and frame.parent is not None and frame.parent.kind == "{":
-        frame, wanted = frame.parent, "key"  # the list above was never closed
-    holder, slot, index = frame, "", None
+    if wanted == "element" and has_colon and container.parent is not None and container.parent.kind == "{":
+        container, wanted = container.parent, "key"  # the list above was never closed
+    holder, slot, index = container, "", None
     if wanted == "element":
-        if frame.parent is None or frame.parent.kind != "{" or not isinstance(frame.key, str):
+        if container.parent is None or container.parent.kind != "{" or not isinstance(container.key, str):
             return None
-        holder, slot, index = frame.parent, frame.key, int(state[2])
+        holder, slot, index = container.parent, container.key, int(state[2])
     elif wanted == "value" and has_colon:
         wanted = "key"
     elif wanted == "value":
@@ -103,7 +103,7 @@ def slot_place(goal_map: GoalMap, line: int, column: int) -> FilePlace | KeyPlac
     if wanted == "key":
         after = text[end + (not closing) :], goal_map.lines[line + 1 :]
         comma = not has_colon and _next_character(*after) == '"'
-        is_category = goal is None and any(path_of(category) == path for category in goal_map.outline.categories)
+        is_category = goal is None and any(path_of(category) == path for category in goal_map.goal_index.categories)
         return KeyPlace(*common, is_category=is_category, has_value=has_colon, comma=comma)
     return FilePlace(*common, slot=slot, index=index) if path and is_slot(slot) else None
 
@@ -145,12 +145,12 @@ def _next_character(text: str, further: Sequence[str]) -> str:
     return ""
 
 
-def _reached_by_keys(frame: Frame) -> bool:
-    at: Frame | None = frame
-    while at is not None and at.parent is not None and at.parent is not DOCUMENT:
-        if at.kind != "{" or not isinstance(at.key, str):
+def _reached_by_keys(container: Container) -> bool:
+    around: Container | None = container
+    while around is not None and around.parent is not None and around.parent is not DOCUMENT:
+        if around.kind != "{" or not isinstance(around.key, str):
             return False
-        at = at.parent
+        around = around.parent
     return True
 
 
@@ -252,17 +252,18 @@ def _key_spans(goal: Goal | None) -> Iterator[tuple[str, Span]]:
 
 def slots_in_use(goal_map: GoalMap, *, but: Span | None = None) -> dict[str, bool]:
     """Return the slots of all goals, the key at `but` aside, each with whether any goal has a list there."""
-    goal_frames = {entry.frame for entry in goal_map.outline.entries}
+    goals = {one.container for one in goal_map.goal_index.ranges}
     found: dict[str, bool] = {}
     typed = but[:2] if but else None
     for line, items in enumerate(goal_map.items):
         for item in items:
-            tag = item[0]
-            if tag in (PAIR, KEY):
-                if item[4] in goal_frames and (line, item[1]) != typed:
-                    found.setdefault(item[3], False)
-            elif tag == OPEN and item[3].kind == "[" and item[3].parent in goal_frames and item[3].key in found:
-                found[item[3].key] = True
+            if isinstance(item, (Pair, Key)):
+                if item.container in goals and (line, item.start) != typed:
+                    found.setdefault(item.name, False)
+            elif isinstance(item, Open) and item.container.kind == "[":
+                key = item.container.key
+                if item.container.parent in goals and key in found:
+                    found[str(key)] = True
     return {slot: is_list for slot, is_list in found.items() if slot and is_slot(slot) and slot != TEMPLATE_SLOT}
 
 

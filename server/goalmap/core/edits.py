@@ -7,10 +7,12 @@ with a message for the user.
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
-from goalmap.core.goal_map import Goal, GoalMap, GoalPath, Reference, parse
+from goalmap.core.goal_map import Goal, GoalMap, Reference
 from goalmap.core.text import Span, split_lines, visible
 
 
@@ -40,10 +42,7 @@ class Edit(NamedTuple):
 
 def apply(text: str, edits: Iterable[Edit]) -> str:
     """Return `text` with `edits` made, which must not overlap."""
-    lines = split_lines(text)
-    starts = [0]
-    for line in lines:
-        starts.append(starts[-1] + len(line))
+    starts = _starts(split_lines(text))
 
     def offset(place: Place) -> int:
         return starts[place.line] + place.column
@@ -61,7 +60,7 @@ def inner_json(value: str) -> str:
 
 
 # -- references ------------------------------------------------------------------------------------------------------
-def find_reference(goal_map: GoalMap, goal: Sequence[str], slot: str, index: int | None) -> Reference:
+def reference_at(goal_map: GoalMap, goal: Sequence[str], slot: str, index: int | None) -> Reference:
     """Return the reference at this place; raise EditError where there is none."""
     found = goal_map.goal(goal)
     if found is None:
@@ -76,14 +75,6 @@ def find_reference(goal_map: GoalMap, goal: Sequence[str], slot: str, index: int
     raise EditError(f"{visible(slot)} of the goal {visible('/'.join(goal))} does not hold {where}")
 
 
-def reference_value(text: str, goal: Sequence[str], slot: str, index: int | None) -> str | None:
-    """Return the file name that a place of the map holds; None where there is no such place."""
-    try:
-        return find_reference(parse(text), goal, slot, index).file
-    except EditError:
-        return None
-
-
 def reference_edit(goal_map: GoalMap, reference: Reference, file: str) -> Edit:
     """Return the edit that makes `reference` name `file`."""
     span = reference.span
@@ -91,12 +82,6 @@ def reference_edit(goal_map: GoalMap, reference: Reference, file: str) -> Edit:
     # Half-typed: the closing quote is still to come, and the edit brings it.
     closing = "" if line[span.end : span.end + 1] == '"' else '"'
     return Edit.at(span, inner_json(file) + closing)
-
-
-def set_reference(text: str, goal: Sequence[str], slot: str, index: int | None, file: str) -> str:
-    """Return `text` with the string at this place being `file`, and every other character as it was."""
-    goal_map = parse(text)
-    return apply(text, [reference_edit(goal_map, find_reference(goal_map, goal, slot, index), file)])
 
 
 def remove_reference(goal_map: GoalMap, reference: Reference) -> list[Edit]:
@@ -115,7 +100,7 @@ def remove_reference(goal_map: GoalMap, reference: Reference) -> list[Edit]:
 def _remove_member(goal_map: GoalMap, first: Span, last: Span) -> Edit:
     """Return the edit that removes what stands from the string `first` to the string `last`, with one comma."""
     text = goal_map.text
-    starts = _starts(goal_map)
+    starts = _starts(goal_map.lines)
     begin = starts[first.line] + first.start - 1
     end = starts[last.line] + last.end
     end += text[end : end + 1] == '"'
@@ -149,22 +134,14 @@ def _skip_blank_back(text: str, offset: int) -> int:
     return offset
 
 
-def _starts(goal_map: GoalMap) -> list[int]:
-    starts = [0]
-    for line in goal_map.lines:
-        starts.append(starts[-1] + len(line))
-    return starts
+def _starts(lines: Iterable[str]) -> list[int]:
+    """Return the offset at which each line starts, and that of the end."""
+    return [0, *accumulate(map(len, lines))]
 
 
 def _place(starts: list[int], offset: int) -> Place:
-    low, high = 0, len(starts) - 2
-    while low < high:
-        middle = (low + high + 1) // 2
-        if starts[middle] <= offset:
-            low = middle
-        else:
-            high = middle - 1
-    return Place(low, offset - starts[low])
+    line = bisect_right(starts, offset, hi=len(starts) - 1) - 1
+    return Place(line, offset - starts[line])
 
 
 # -- members ---------------------------------------------------------------------------------------------------------
@@ -210,6 +187,3 @@ def rename_key(goal_map: GoalMap, span: Span, name: str) -> Edit:
     """Return the edit that gives the key at `span` the name `name`."""
     closing = "" if goal_map.lines[span.line][span.end : span.end + 1] == '"' else '"'
     return Edit.at(span, inner_json(name) + closing)
-
-
-__all__ = ["Edit", "EditError", "GoalPath", "Place", "apply", "set_reference"]

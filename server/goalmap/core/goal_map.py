@@ -9,10 +9,23 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Final, NamedTuple
 
-from goalmap.core import scan
-from goalmap.core.items import CLOSE, ERROR, KEY, OPEN, PAIR, STRING, Frame, Item, Items, Scanned, State, finish
-from goalmap.core.naming import TEMPLATE_SLOT
-from goalmap.core.outline import Entry, GoalPath, Outline, find_outline, path_of
+from goalmap.core.goal_index import GoalIndex, GoalPath, GoalRange, find_goals, path_of
+from goalmap.core.json_lines import (
+    Close,
+    Container,
+    Error,
+    Item,
+    Items,
+    Key,
+    Open,
+    Pair,
+    State,
+    String,
+    end_problem,
+    scan_line,
+)
+from goalmap.core.naming import DESCRIPTION, TEMPLATE_SLOT, TITLE, is_slot
+from goalmap.core.plain_goals import PlainMembers, ScannedLines, scan
 from goalmap.core.text import Span, split_lines
 
 _STRETCH: Final = 512
@@ -22,11 +35,11 @@ __all__ = [
     "DESCRIPTION",
     "TITLE",
     "Change",
-    "Entry",
     "Goal",
+    "GoalIndex",
     "GoalMap",
     "GoalPath",
-    "Outline",
+    "GoalRange",
     "Reference",
     "Slot",
     "is_slot",
@@ -35,15 +48,6 @@ __all__ = [
     "path_of",
     "place_in",
 ]
-
-# Keys of a goal that hold no references. So does every key with a `$`, such as "$schema" or "persona$description".
-DESCRIPTION: Final = "description"
-TITLE: Final = "title"
-
-
-def is_slot(key: str) -> bool:
-    """Whether `key` of a goal holds references."""
-    return key not in (DESCRIPTION, TITLE) and "$" not in key
 
 
 class Reference(NamedTuple):
@@ -109,24 +113,25 @@ class Goal(NamedTuple):
 
 
 class Change(NamedTuple):
-    """What `replace_lines` did: it scanned old lines `first` to `old_end` anew, and they are now `first` to `end`."""
+    """What an edit did: old lines `first` to `old_end` were scanned anew, and are lines `first` to `end` now.
+
+    `index_kept` says that no goal moved, `old_items` what those lines held before.
+    """
 
     first: int
     old_end: int
     end: int
-    outline_kept: bool
+    index_kept: bool
     old_items: list[Items]
 
 
 class GoalMap:
-    """A reading of a map, good until `replace_lines` makes the next one of it. Compare by identity."""
+    """A reading of a map. `replace_lines` spends it: the next reading takes its lines over. Compare by identity."""
 
-    def __init__(self, lines: list[str], scanned: list[Scanned], states: list[State | Frame], end: State) -> None:
-        """Use `parse`; the arguments are parallel lists: lines, what they hold, and the state before each."""
-        self.lines = lines
+    def __init__(self, scanned: ScannedLines) -> None:
+        """Use `parse`; the reading owns what it is given."""
         self.scanned = scanned
-        self._states = states
-        self._end = end
+        self.lines = scanned.lines
 
     # -- reading -----------------------------------------------------------------------------------------------------
     @property
@@ -136,29 +141,20 @@ class GoalMap:
 
     def items_at(self, line: int) -> Items:
         """Return the items of one line."""
-        items = self.scanned[line]
-        if isinstance(items, tuple):
-            return items
-        # Not kept: they take ten times the memory of their line, and less time than it takes to make use of them.
-        return scan.scan_further(self.lines[line], items, self._state_before(line))
+        return self.scanned.items(line)
 
     @property
     def items(self) -> Iterator[Items]:
         """The items of all lines, one line after the other."""
-        return map(self.items_at, range(len(self.lines)))
+        return map(self.scanned.items, range(len(self.lines)))
 
-    def looked_into(self) -> Iterator[tuple[int, Items]]:
-        """Yield the lines that `pairs` does not tell of, each with its items, but for the ends of plain objects."""
-        for line, items in enumerate(self.scanned):
-            if isinstance(items, tuple):
-                yield line, items
+    def scanned_lines(self) -> Iterator[tuple[int, Items]]:
+        """Yield every line that was scanned by itself, with its items: all but those of plain goals."""
+        return self.scanned.scanned_lines()
 
-    def pairs(self, first: int = 0, end: int | None = None) -> tuple[list[int], list[str], list[str]]:
-        """Return the lines of plain objects between two lines, and the key and the string on each."""
-        stretch = enumerate(self.scanned if end is None else self.scanned[first:end], first)
-        numbers = [line for line, items in stretch if items is None]
-        lines = self.lines
-        return numbers, *scan.pairs_of([lines[line] for line in numbers])
+    def plain_members(self) -> PlainMembers:
+        """Return the members of plain goals, all of which are strings without escapes."""
+        return self.scanned.plain_members()
 
     def lines_with(self, text: str) -> list[int]:
         """Return the lines that may hold a string `text`, as a key or a value, in order."""
@@ -177,24 +173,24 @@ class GoalMap:
         return found
 
     @cached_property
-    def outline(self) -> Outline:
-        """Its goals, as places."""
-        return find_outline(self)
+    def goal_index(self) -> GoalIndex:
+        """Where its goals stand."""
+        return find_goals(self.scanned)
 
     @cached_property
     def goals(self) -> list[Goal]:
         """All goals in map order that JSON readers would see."""
-        shadowed = self.outline.shadowed
-        return [self.goal_of(entry) for entry in self.outline.entries if entry.frame not in shadowed]
+        shadowed = self.goal_index.shadowed
+        return [self.goal_of(one) for one in self.goal_index.ranges if one.container not in shadowed]
 
     @cached_property
-    def _by_path(self) -> dict[GoalPath, Entry]:
-        return {path_of(entry.frame): entry for entry in self.outline.entries}
+    def _by_path(self) -> dict[GoalPath, GoalRange]:
+        return {path_of(one.container): one for one in self.goal_index.ranges}
 
     def goal(self, path: Sequence[str]) -> Goal | None:
         """Return the goal at `path`; where it is there twice, the last one."""
-        entry = self._by_path.get(tuple(path))
-        return self.goal_of(entry) if entry else None
+        goal_range = self._by_path.get(tuple(path))
+        return self.goal_of(goal_range) if goal_range else None
 
     def named(self, name: str) -> list[Goal]:
         """Return the goals that `name` can mean: a whole path joined by `/`, or the end of one."""
@@ -204,38 +200,39 @@ class GoalMap:
 
     def goal_at(self, line: int, column: int | None = None) -> Goal | None:
         """Return the goal on whose key or between whose braces `line` and `column` stand."""
-        found = None
-        for number in self.outline.between(line, line):
-            entry = self.outline.entries[number]
-            if column is None or self._holds(entry, line, column):
-                found = entry
-        if found is None and column is not None:
+        ranges = self.goal_index.ranges
+        around = None
+        for number in self.goal_index.between(line, line):
+            if column is None or self._holds(ranges[number], line, column):
+                around = ranges[number]
+        if around is None and column is not None:
             # A goal whose `{` stands on a line below its key.
-            number = bisect_right(self.outline.open_lines, line)
-            if number < len(self.outline.entries) and self.outline.entries[number].key_span.touches(line, column):
-                found = self.outline.entries[number]
-        return self.goal_of(found) if found else None
+            number = bisect_right(self.goal_index.open_lines, line)
+            if number < len(ranges) and ranges[number].key_span.touches(line, column):
+                around = ranges[number]
+        return self.goal_of(around) if around else None
 
-    def _holds(self, entry: Entry, line: int, column: int) -> bool:
-        after_start = line > entry.key_span.line or column >= entry.key_span.start - 1
-        if not after_start or line > entry.close_line:
+    def _holds(self, goal: GoalRange, line: int, column: int) -> bool:
+        after_start = line > goal.key_span.line or column >= goal.key_span.start - 1
+        if not after_start or line > goal.close_line:
             return False
-        if line < entry.close_line or entry.close_item >= len(self.items_at(line)):
+        if line < goal.close_line or goal.close_item >= len(self.items_at(line)):
             return True
-        return column <= int(self.items_at(line)[entry.close_item][2])
+        return column <= self.items_at(line)[goal.close_item].end
 
-    def entry_items(self, entry: Entry) -> Iterator[tuple[int, Item]]:
+    def items_in(self, goal: GoalRange) -> Iterator[tuple[int, Item]]:
         """Yield the items between a goal's braces, each with its line."""
-        for line in range(entry.open_line, entry.close_line + 1):
+        for line in range(goal.open_line, goal.close_line + 1):
             items = self.items_at(line)
-            start = entry.open_item + 1 if line == entry.open_line else 0
-            end = entry.close_item if line == entry.close_line else len(items)
+            start = goal.open_item + 1 if line == goal.open_line else 0
+            end = goal.close_item if line == goal.close_line else len(items)
             for item in items if end - start == len(items) else items[start:end]:
                 yield line, item
 
-    def goal_of(self, entry: Entry) -> Goal:
-        """Return the goal at `entry`. A key that comes twice counts where it comes last, as JSON readers do."""
-        path = path_of(entry.frame)
+    def goal_of(self, goal_range: GoalRange) -> Goal:
+        """Return the goal at `goal_range`. A key that comes twice counts where it comes last, as JSON readers do."""
+        goal = goal_range.container
+        path = path_of(goal)
         slots: dict[str, Slot] = {}
         texts: dict[str, tuple[str, Span]] = {}
         spans: dict[str, Span] = {}
@@ -250,30 +247,38 @@ class GoalMap:
             else:
                 slots[key] = Slot(key, spans[key], (reference,), index is not None)
 
-        for line, item in self.entry_items(entry):
-            tag = item[0]
-            if tag == PAIR and item[4] is entry.frame:
-                spans[item[3]] = Span(line, item[1], item[2])
-                slots.pop(item[3], None)
-                put(item[3], None, item[7], Span(line, item[5], item[6]))
-            elif tag == KEY and item[4] is entry.frame:
-                spans[item[3]] = Span(line, item[1], item[2])
-                slots.pop(item[3], None)
-                if is_slot(item[3]):
-                    slots[item[3]] = Slot(item[3], spans[item[3]], (), is_list=False)
-            elif tag == OPEN and item[3].parent is entry.frame and item[3].key in slots:
-                slots[item[3].key] = slots[item[3].key]._replace(is_list=True)
-            elif tag == STRING:
-                key, index = place_in(item, entry.frame)
+        for line, item in self.items_in(goal_range):
+            if isinstance(item, (Pair, Key)):
+                if item.container is not goal:
+                    continue
+                name = item.name
+                spans[name] = Span(line, item.start, item.end)
+                slots.pop(name, None)
+                if isinstance(item, Pair):
+                    put(name, None, item.value, Span(line, item.value_start, item.value_end))
+                elif is_slot(name):
+                    slots[name] = Slot(name, spans[name], (), is_list=False)
+            elif isinstance(item, Open):
+                if item.container.parent is goal and item.container.key in slots:
+                    name = str(item.container.key)
+                    slots[name] = slots[name]._replace(is_list=True)
+            elif isinstance(item, String):
+                key, index = place_in(item, goal)
                 if key is not None:
-                    put(key, index, item[3], Span(line, item[1], item[2]))
-        return Goal(path, entry.key_span, entry.key_span.line, entry.close_line, slots, texts)
+                    put(key, index, item.value, Span(line, item.start, item.end))
+        return Goal(path, goal_range.key_span, goal_range.key_span.line, goal_range.close_line, slots, texts)
+
+    def ranges_with(self, text: str) -> list[GoalRange]:
+        """Return the goals on whose lines a string `text` may stand, but for those that a later one hides."""
+        index = self.goal_index
+        lines = dict.fromkeys(self.lines_with(text))
+        numbers = dict.fromkeys(number for line in lines for number in index.between(line, line))
+        ranges = [index.ranges[number] for number in numbers]
+        return [one for one in ranges if one.container not in index.shadowed]
 
     def goals_with(self, key: str) -> list[Goal]:
         """Return the goals that have a member `key`, without looking closer at the others."""
-        entries, shadowed = self.outline.entries, self.outline.shadowed
-        numbers = dict.fromkeys(number for line in self.lines_with(key) for number in self.outline.between(line, line))
-        goals = [self.goal_of(entries[number]) for number in numbers if entries[number].frame not in shadowed]
+        goals = [self.goal_of(one) for one in self.ranges_with(key)]
         return [goal for goal in goals if key in goal.slots or key in goal.texts]
 
     def references(self) -> Iterator[Reference]:
@@ -285,14 +290,14 @@ class GoalMap:
     @property
     def end_problem(self) -> str | None:
         """What its end lacks; None where it is whole."""
-        return finish(self._end)
+        return end_problem(self.scanned.end)
 
     def syntax_problems(self) -> Iterator[tuple[Span, str]]:
         """Yield each place that RFC 8259 does not allow, with a message; for valid JSON, and only then, none."""
-        for line, items in self.looked_into():
+        for line, items in self.scanned_lines():
             for item in items:
-                if item[0] == ERROR:
-                    yield Span(line, item[1], item[2]), item[3]
+                if isinstance(item, Error):
+                    yield Span(line, item.start, item.end), item.message
         if self.end_problem:
             yield self.end_span, self.end_problem
 
@@ -307,49 +312,30 @@ class GoalMap:
 
     def state_at(self, line: int, column: int) -> State:
         """Return what stands open before `column` of `line`, and what may come next there."""
-        return scan.scan_line(self.lines[line][:column], self._state_before(line))[1]
-
-    def _state_before(self, line: int) -> State:
-        return scan.state_before(line, self.lines, self._states)
+        return scan_line(self.lines[line][:column], self.scanned.state_before(line))[1]
 
     def snapshot(self) -> "GoalMap":
         """Return a reading of the same text that no edit will spend."""
-        return GoalMap(self.lines.copy(), self.scanned.copy(), self._states.copy(), self._end)
+        return GoalMap(self.scanned.copy())
 
     # -- edits -------------------------------------------------------------------------------------------------------
     def replace_lines(self, first: int, end: int, new_lines: list[str]) -> tuple["GoalMap", Change]:
         """Return the map with lines `first` to `end` (exclusive) replaced, and what was scanned anew.
 
-        Scanning stops at the first old line before which the same is open as ever, so it costs what changed. The new
-        reading takes the lists of this one over, which is spent: copying them would cost more than all the rest. Who
-        keeps a reading while others may edit takes a `snapshot`.
+        It costs what changed. This reading is spent then, and asking it for lines raises AttributeError: the next one
+        has them, since to copy them would cost more than all the rest. Who keeps a reading while others may edit takes
+        a `snapshot`.
         """
-        lines, items, states = self.lines, self.scanned, self._states
-        if end - first == len(lines):
-            return parse_lines(new_lines), Change(0, end, len(new_lines), outline_kept=False, old_items=[])
-        state = self._state_before(first) if first < len(states) else self._end
-        fresh_items: list[Items] = []
-        fresh_states: list[State | Frame] = []
-        shapes: scan.Shapes = {}
-        state = scan.scan_lines(new_lines, state, fresh_items, fresh_states, shapes)
-        old_end = end
-        while old_end < len(states) and self._state_before(old_end) != state:
-            state = scan.scan_lines((lines[old_end],), state, fresh_items, fresh_states, shapes)
-            old_end += 1
-        old_items = [self.items_at(line) for line in range(first, min(old_end, len(lines)))]
-        document_end = self._end if old_end < len(states) else state
-        if old_end < len(states):
-            states[old_end] = state  # said outright: it may have stood in the lines that are replaced
-        lines[first:end] = new_lines
-        items[first:old_end] = fresh_items
-        states[first:old_end] = fresh_states
-        changed = GoalMap(lines, items, states, document_end)
-        outline = self.__dict__.get("outline")
-        kept = outline is not None and _same_structure(old_items, fresh_items)
-        if kept:
-            changed.__dict__["outline"] = outline
-        self.__dict__.clear()
-        return changed, Change(first, old_end, first + len(fresh_items), kept, old_items)
+        if end - first == len(self.lines):
+            return parse_lines(new_lines), Change(0, end, len(new_lines), index_kept=False, old_items=[])
+        scanned = self.scanned
+        del self.scanned, self.lines
+        rescan = scanned.replace(first, end, new_lines)
+        after = GoalMap(scanned)
+        index_kept = "goal_index" in self.__dict__ and _same_structure(rescan.old_items, rescan.new_items)
+        if index_kept:
+            after.goal_index = self.goal_index
+        return after, Change(first, rescan.old_end, first + len(rescan.new_items), index_kept, rescan.old_items)
 
 
 def parse(text: str) -> GoalMap:
@@ -359,32 +345,33 @@ def parse(text: str) -> GoalMap:
 
 def parse_lines(lines: list[str]) -> GoalMap:
     """Read a map that is split into lines already, line ends included."""
-    return GoalMap(lines, *scan.scan_document(lines))
+    return GoalMap(scan(lines))
 
 
-def place_in(item: Item, goal: Frame) -> tuple[str | None, int | None]:
-    """Return the slot and index of a STRING item of `goal`; (None, None) where it is in neither a slot nor its list."""
-    frame: Frame = item[4]
-    if frame is goal:
-        return item[5], None
-    if frame.parent is goal and frame.kind == "[":
-        return (None, None) if frame.key is None else (str(frame.key), item[5])
+def place_in(item: String, goal: Container) -> tuple[str | None, int | None]:
+    """Return the slot and index of a string of `goal`; (None, None) where it is in neither a slot nor its list."""
+    container = item.container
+    if container is goal:
+        return item.key, None
+    if container.parent is goal and container.kind == "[":
+        return (None, None) if container.key is None else (str(container.key), item.key)
     return None, None
 
 
 def _same_structure(old: list[Items], new: list[Items]) -> bool:
-    """Whether only values and keys of goals' own members changed in kind-by-kind equal lines, so that no goal moved."""
+    """Whether lines hold the same keys and brackets at the same places, so that no goal moved."""
+    return len(old) == len(new) and all(map(_same_items, old, new))
+
+
+def _same_items(old: Items, new: Items) -> bool:
     if len(old) != len(new):
         return False
     for before, after in zip(old, new, strict=True):
-        if len(before) != len(after):
+        if type(before) is not type(after):
             return False
-        for one, other in zip(before, after, strict=True):
-            tag = one[0]
-            if tag != other[0]:
+        if isinstance(before, (Open, Close)):
+            if before is not after:
                 return False
-            if tag in (OPEN, CLOSE) and one is not other:
-                return False
-            if tag in (KEY, PAIR) and one[1:5] != other[1:5]:
-                return False  # another key, or one elsewhere on its line
+        elif isinstance(before, (Key, Pair)) and before[:4] != after[:4]:
+            return False  # another key, or one elsewhere on its line
     return True

@@ -1,10 +1,19 @@
 """What there is on disk, as a value: a snapshot of a library's component folders."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from goalmap.core.naming import COMPONENTS, DEVICE_STARTS, folder_of, same_for_some_systems
+from goalmap.core.naming import (
+    COMPONENTS,
+    DEVICE_STARTS,
+    TEMPLATE_SLOT,
+    folder_of,
+    is_slot,
+    same_for_some_systems,
+    unsafe_slot_reason,
+)
+from goalmap.core.text import visible
 
 if TYPE_CHECKING:
     from goalmap.core.near_names import NearNames
@@ -75,18 +84,18 @@ class Folder:
         return found if found != file else None
 
 
-class SlotFiles(NamedTuple):
-    """A slot's folder: where it is looked for, what is there, and what is wrong with its name.
+class SlotFolder(NamedTuple):
+    """The folder of a slot: where it is looked for, what is there, and what is wrong with its name.
 
     `fine` are its files about which nothing is to be said; `unknown` and `unsafe` say why there is no folder, or can
     be none.
     """
 
+    path: str
+    folder: Folder | None
     fine: frozenset[str]
     unknown: str | None
     unsafe: str | None
-    path: str
-    folder: Folder | None
 
 
 class Library:
@@ -98,6 +107,7 @@ class Library:
         self.root = root
         self.folders = folders or {}
         self.faults = faults or {}
+        self._slot_folders: dict[str, SlotFolder] = {}  # what was worked out once: a map names few slots many times
 
     def folder(self, slot: str) -> str:
         """Return the path of the folder that `slot` is looked up in, whether it exists or not."""
@@ -117,10 +127,34 @@ class Library:
         folder = self.folders.get(self.folder(slot))
         return folder.other_spelling(file) if folder else None
 
-    @cached_property
-    def slots(self) -> dict[str, SlotFiles]:
-        """What `problems` has found out about slots: it holds as long as the snapshot does."""
-        return {}
+    def slot_folder(self, slot: str) -> SlotFolder:
+        """Return what there is to know about the folder of `slot`."""
+        known = self._slot_folders.get(slot)
+        if known is None:
+            known = self._slot_folders[slot] = self._look_up(slot)
+        return known
+
+    def _look_up(self, slot: str) -> SlotFolder:
+        path = self.folder(slot)
+        folder = self.folders.get(path)
+        fine = frozenset[str]()
+        if not is_slot(slot):
+            return SlotFolder(path, folder, fine, None, None)
+        if folder is not None:
+            at_fault = {fault.rpartition("/")[2] for fault in self.faults if fault.startswith(f"{path}/")}
+            fine = folder.plain - at_fault if at_fault else folder.plain
+        unknown = unsafe = None
+        reason = unsafe_slot_reason(slot)
+        if reason:
+            unsafe = f"{visible(slot)} cannot name a folder: it {reason}"
+        elif folder is None:
+            from goalmap.core.near_names import near_names  # late: most maps name no slot without a folder
+
+            unknown = f"There is no folder {visible(path)}"
+            others = [name for name in self.slot_folders() if name != f"{TEMPLATE_SLOT}s"]
+            for near in near_names(f"{slot}s", others, limit=1):
+                unknown += f"; the nearest is {COMPONENTS}/{near}"
+        return SlotFolder(path, folder, fine, unknown, unsafe)
 
     @property
     def files(self) -> set[str]:
@@ -130,36 +164,3 @@ class Library:
     def slot_folders(self) -> list[str]:
         """Return the names of the component folders, sorted."""
         return sorted(path.removeprefix(f"{COMPONENTS}/") for path in self.folders)
-
-
-def near_names(name: str, candidates: Sequence[str], *, limit: int = 3) -> list[str]:
-    """Return the candidates most like `name`, best first, equally good ones as they come; none that is not alike."""
-    if len(candidates) <= _FEW:
-        scores = sorted((-_likeness(name, candidate), number) for number, candidate in enumerate(candidates))
-        return [candidates[number] for score, number in scores[:limit] if -score >= _ALIKE]
-    from rapidfuzz import fuzz, process  # late: 40 ms that a clean map never needs
-
-    found = process.extract(name, candidates, scorer=fuzz.ratio, limit=limit, score_cutoff=_ALIKE)
-    return [choice for choice, _, _ in found]
-
-
-# Up to so many, working it out here takes less time than the import of a library that is a hundred times as fast.
-_FEW: Final = 64
-_ALIKE: Final = 60
-
-
-def _likeness(one: str, other: str) -> float:
-    """Return what `rapidfuzz.fuzz.ratio` does: the share, in percent, of both that is in their common subsequence.
-
-    Its length is counted bit by bit: H. Hyyrö, "Bit-parallel LCS-length computation revisited" (2004).
-    """
-    places: dict[str, int] = {}
-    for number, character in enumerate(one):
-        places[character] = places.get(character, 0) | 1 << number
-    everywhere = (1 << len(one)) - 1
-    left = everywhere
-    for character in other:
-        common = left & places.get(character, 0)
-        left = ((left + common) | (left - common)) & everywhere
-    both = len(one) + len(other)
-    return 200 * (len(one) - left.bit_count()) / both if both else 100.0

@@ -7,10 +7,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container
+from typing import Final, Literal, TypeAlias, get_args
+
+from goalmap.core.text import has_invisible
 
 COMPONENTS = "components"
 MAP_NAME = "goal_map.json"
 TEMPLATE_SLOT = "template"
+# Keys of a goal that hold no references. So does every key with a `$`, such as "$schema" or "persona$description".
+DESCRIPTION = "description"
+TITLE = "title"
+
+# How a generated component is named: by a new file that the map is made to name, or as the map names it already.
+Naming: TypeAlias = Literal["autogen", "referenced"]
+NAMINGS: Final[tuple[Naming, ...]] = get_args(Naming)
 
 _SLUG_LENGTH = 80
 # Reserved by Windows in every folder, with any extension (Microsoft, "Naming Files, Paths, and Namespaces").
@@ -21,6 +31,11 @@ DEVICE_STARTS = frozenset(name[:3] for name in _DEVICES)
 _LONGEST_NAME_BYTES = 255
 _PLAIN_LENGTH = 100
 _BLANKS = " \t"
+
+
+def is_slot(key: str) -> bool:
+    """Return whether `key` of a goal holds references."""
+    return key not in (DESCRIPTION, TITLE) and "$" not in key
 
 
 def component_type(slot: str) -> str:
@@ -92,13 +107,11 @@ def _is_device(name: str) -> bool:
 
 
 def _unsafe_part(part: str) -> str | None:
-    import unicodedata  # late: most names are plain
-
     if part == "..":
         return "leaves its folder with .."
     if part in ("", "."):
         return "has an empty part between its slashes"
-    if any(unicodedata.category(character) in ("Cc", "Cf", "Cs") for character in part):
+    if has_invisible(part):
         return "has control or invisible characters"
     if any(character in '<>:"|?*' for character in part):
         return 'has a character that Windows refuses: one of < > : " | ? *'

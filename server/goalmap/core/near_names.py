@@ -10,11 +10,40 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final
 
-from goalmap.core.library import near_names
 from goalmap.core.naming import same_for_some_systems
 
 _NEIGHBOURS: Final = 16  # on each side, in each of the two orders
-_FEW: Final = 4 * _NEIGHBOURS  # these are all compared; and so many `near_names` compares without a library
+_FEW: Final = 4 * _NEIGHBOURS  # these are all compared
+_ALIKE: Final = 60  # percent
+
+
+def near_names(name: str, candidates: Sequence[str], *, limit: int = 3) -> list[str]:
+    """Return similar candidates, best first, equally good ones as they come."""
+    if len(candidates) <= _FEW:
+        scores = sorted((-_likeness(name, candidate), number) for number, candidate in enumerate(candidates))
+        return [candidates[number] for score, number in scores[:limit] if -score >= _ALIKE]
+    # Late: its import takes 30 ms and 6 MB, more than to compare so few, and the server never has more to compare.
+    from rapidfuzz import fuzz, process
+
+    matches = process.extract(name, candidates, scorer=fuzz.ratio, limit=limit, score_cutoff=_ALIKE)
+    return [candidate for candidate, _, _ in matches]
+
+
+def _likeness(one: str, other: str) -> float:
+    """Return what `rapidfuzz.fuzz.ratio` does: the share, in percent, of both that is in their common subsequence.
+
+    Its length is counted bit by bit: H. Hyyrö, "Bit-parallel LCS-length computation revisited" (2004).
+    """
+    places: dict[str, int] = {}
+    for number, character in enumerate(one):
+        places[character] = places.get(character, 0) | 1 << number
+    everywhere = (1 << len(one)) - 1
+    left = everywhere
+    for character in other:
+        common = left & places.get(character, 0)
+        left = ((left + common) | (left - common)) & everywhere
+    both = len(one) + len(other)
+    return 200 * (len(one) - left.bit_count()) / both if both else 100.0
 
 
 class NearNames:
@@ -26,7 +55,7 @@ class NearNames:
         self._begins, self._ends = _Order(folded), _Order([name[::-1] for name in folded])
 
     def of(self, name: str, *, limit: int = 3) -> list[str]:
-        """Return the names most like `name`, best first, equally good ones as they come; none that is not alike.
+        """Return the names most like `name`, best first, equally good ones as they come.
 
         Up to 64 names this is what `near_names` returns; of more, those are found that share more with `name` at the
         beginning or at the end than nearly all others.
@@ -49,6 +78,3 @@ class _Order:
         """Return the numbers of the keys next to where `key` is, or would be."""
         at = bisect_left(self._keys, key)
         return self._numbers[max(at - _NEIGHBOURS, 0) : at + _NEIGHBOURS]
-
-
-__all__ = ["NearNames"]

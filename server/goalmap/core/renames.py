@@ -11,7 +11,7 @@ from typing import Literal
 
 from goalmap.core.edits import Edit, reference_edit, rename_key
 from goalmap.core.goal_map import DESCRIPTION, Goal, GoalMap, GoalPath, Reference, is_slot, path_of
-from goalmap.core.items import KEY, PAIR, Frame
+from goalmap.core.json_lines import Container, Key, Pair
 from goalmap.core.library import Library
 from goalmap.core.naming import TEMPLATE_SLOT, same_for_some_systems, unsafe_reason, unsafe_slot_reason
 from goalmap.core.text import Span, visible
@@ -28,7 +28,7 @@ class Target:
     kind: Literal["component", "goal", "category", "slot"]
     name: str
     span: Span
-    frame: Frame | None = None
+    container: Container | None = None
     goal: Goal | None = None
     reference: Reference | None = None
 
@@ -44,12 +44,12 @@ def target_at(goal_map: GoalMap, line: int, column: int) -> Target | None:
         for slot in goal.slots.values():
             if slot.key_span.touches(line, column):
                 return Target("slot", slot.name, slot.key_span, goal=goal)
-    for entry in goal_map.outline.entries:
-        if entry.key_span.touches(line, column):
-            return Target("goal", str(entry.frame.key), entry.key_span, entry.frame)
-    for frame, span in goal_map.outline.categories.items():
+    for one in goal_map.goal_index.ranges:
+        if one.key_span.touches(line, column):
+            return Target("goal", str(one.container.key), one.key_span, one.container)
+    for category, span in goal_map.goal_index.categories.items():
         if span is not None and span.touches(line, column):
-            return Target("category", str(frame.key), span, frame)
+            return Target("category", str(category.key), span, category)
     return None
 
 
@@ -62,9 +62,9 @@ def rename_key_edits(goal_map: GoalMap, target: Target, name: str) -> list[Edit]
         return []
     if target.goal is not None:
         return _slot_edits(goal_map, target, target.goal, name)
-    frame = target.frame
-    if frame is not None and name in _keys_of(goal_map, frame.parent):
-        above = "/".join(path_of(frame)[:-1])
+    container = target.container
+    if container is not None and name in _keys_of(goal_map, container.parent):
+        above = "/".join(path_of(container)[:-1])
         where = f"The category {visible(above)}" if above else "The map"
         raise Refused(f"{where} has {visible(name)} already: choose another name, or rename that one first")
     return [rename_key(goal_map, target.span, name)]
@@ -89,8 +89,9 @@ def _slot_edits(goal_map: GoalMap, target: Target, goal: Goal, name: str) -> lis
     return edits
 
 
-def _keys_of(goal_map: GoalMap, frame: Frame | None) -> set[str]:
-    return {item[3] for items in goal_map.items for item in items if item[0] in (KEY, PAIR) and item[4] is frame}
+def _keys_of(goal_map: GoalMap, container: Container | None) -> set[str]:
+    members = (item for items in goal_map.items for item in items if isinstance(item, (Key, Pair)))
+    return {member.name for member in members if member.container is container}
 
 
 def _key_span(goal_map: GoalMap, goal: Goal, key: str) -> Span | None:
@@ -98,8 +99,8 @@ def _key_span(goal_map: GoalMap, goal: Goal, key: str) -> Span | None:
     found = None
     for line in range(goal.first_line, goal.last_line + 1):
         for item in goal_map.items_at(line):
-            if item[0] in (KEY, PAIR) and item[3] == key and path_of(item[4]) == goal.path:
-                found = Span(line, item[1], item[2])
+            if isinstance(item, (Key, Pair)) and item.name == key and path_of(item.container) == goal.path:
+                found = Span(line, item.start, item.end)
     return found
 
 
@@ -142,10 +143,10 @@ def move_edits(goal_map: GoalMap, library: Library, moves: Mapping[str, str | No
     edits: list[Edit] = []
     stranded: list[Reference] = []
     folders: dict[str, str] = {}
-    shadowed = goal_map.outline.shadowed
-    for entry in goal_map.outline.entries:
+    shadowed = goal_map.goal_index.shadowed
+    for one in goal_map.goal_index.ranges:
         # Goals that a later one of the same name hides are edited too: they would dangle when that one is renamed.
-        for reference in goal_map.goal_of(entry).references:
+        for reference in goal_map.goal_of(one).references:
             folder = folders.setdefault(reference.slot, library.folder(reference.slot))
             path = f"{folder}/{reference.file}"
             if path not in moves:
@@ -153,7 +154,7 @@ def move_edits(goal_map: GoalMap, library: Library, moves: Mapping[str, str | No
             new = moves[path]
             file = new.removeprefix(f"{folder}/") if new is not None and new.startswith(f"{folder}/") else None
             if file is None or unsafe_reason(file) or _is_hidden(file):
-                if entry.frame not in shadowed:
+                if one.container not in shadowed:
                     stranded.append(reference)
             else:
                 edits.append(reference_edit(goal_map, reference, file))

@@ -14,6 +14,16 @@ Encoding: TypeAlias = Literal["utf-8", "utf-16", "utf-32"]
 
 # Characters at which str.splitlines breaks a line and the Language Server Protocol does not.
 _NOT_LINE_ENDS = "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
+
+# -- characters that are not seen, as parts of a regular expression's set
+CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f"  # but for the tab and the line feed
+LINE_BREAKS = "\r\v\f\x1c-\x1e\x85\u2028\u2029"  # what some programs take for a line end, but for the line feed
+DIRECTION_OVERRIDES = "\u202a-\u202e\u2066-\u2069"  # they reorder what a reader sees
+DIRECTION_MARKS = "\u061c\u200e\u200f"  # Arabic and Hebrew need them
+# Joiners (U+200C, U+200D) are not among these: emoji and Persian need them.
+WITHOUT_WIDTH = "\xad\u200b\u2060-\u2064\u206a-\u206f\ufeff\ufff9-\ufffb"
+SURROGATES = "\ud800-\udfff"
+
 # Marks that any letter takes, and as many of them as a letter has in any language, with room to spare; more of them
 # are there to cover the lines above and below.
 _MARKS = "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
@@ -106,6 +116,13 @@ def visible(text: str) -> str:
         return text
     text = re.sub(TOO_MANY_MARKS, lambda match: escaped(match[0]), text)
     return "".join(character if character.isprintable() else escaped(character) for character in text)
+
+
+def has_invisible(text: str) -> bool:
+    """Whether `text` has control, format or surrogate characters, as Unicode knows them."""
+    import unicodedata  # late: most texts that are asked about are ASCII
+
+    return any(unicodedata.category(character) in ("Cc", "Cf", "Cs") for character in text)
 
 
 def escaped(text: str) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from itertools import accumulate
 from typing import Any, NamedTuple
 
-# English prose has about 4.3 characters to a token in the vocabularies of current models; other scripts far fewer.
-_ASCII_TOKENS_PER_CHARACTER = 1 / 4.3
-_OTHER_TOKENS_PER_CHARACTER = 0.6
+# In 215ths of a token: in the vocabularies of current models, English prose has about 4.3 characters to a token, and a
+# character of another script is about 0.6 tokens.
+_TOKEN_PARTS = 215
+_ASCII_PARTS = 50
+_OTHER_PARTS = 129
 
 _encoding: Any = None
 
@@ -38,8 +42,12 @@ def count_tokens(text: str) -> Tokens:
 
 def estimate_tokens(text: str) -> Tokens:
     """Return about how many tokens `text` has."""
-    if text.isascii():
-        return Tokens(round(len(text) * _ASCII_TOKENS_PER_CHARACTER), exact=False)
-    plain = sum(character < "\x80" for character in text)
-    other = len(text) - plain
-    return Tokens(round(plain * _ASCII_TOKENS_PER_CHARACTER + other * _OTHER_TOKENS_PER_CHARACTER), exact=False)
+    ascii_characters = len(text) if text.isascii() else sum(character < "\x80" for character in text)
+    parts = ascii_characters * _ASCII_PARTS + (len(text) - ascii_characters) * _OTHER_PARTS
+    return Tokens(round(parts / _TOKEN_PARTS), exact=False)
+
+
+def first_tokens(text: str, number: int) -> str:
+    """Return as many of the first characters of `text` as are estimated at `number` tokens at most."""
+    parts = list(accumulate(_ASCII_PARTS if character < "\x80" else _OTHER_PARTS for character in text))
+    return text[: bisect_right(parts, number * _TOKEN_PARTS)]

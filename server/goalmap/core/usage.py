@@ -6,64 +6,59 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 
 from goalmap.core.goal_map import Change, GoalMap, Reference
-from goalmap.core.items import ERROR, PAIR, STRING, Items
+from goalmap.core.json_lines import Error, Items, Pair, String
 from goalmap.core.library import Library
-from goalmap.core.naming import TEMPLATE_SLOT
+from goalmap.core.naming import TEMPLATE_SLOT, folder_of
 from goalmap.core.problems import Problem
 from goalmap.core.text import visible
 
 
 class Usage:
-    """How often a map names each file, by slot.
-
-    `flipped` are the slots and names that came into use, or went out of use, since somebody last emptied it.
-    """
+    """How often a map names each file, by slot. Mutable state of one owner, who lets it `follow` each edit."""
 
     def __init__(self, goal_map: GoalMap) -> None:
         """Count; this looks at every line."""
-        self._errors = 0
-        self._ends_well = goal_map.end_problem is None
-        self.flipped: set[tuple[str, str]] = set()
-        self.by_slot: dict[str, Counter[str]] = {}
         names: defaultdict[str, list[str]] = defaultdict(list)
-        if goal_map.outline.shadowed:
+        scanned = [items for _, items in goal_map.scanned_lines()]
+        if goal_map.goal_index.shadowed:
             # Of goals whose path comes twice, the last one counts: its names only.
             for reference in goal_map.references():
                 names[reference.slot].append(reference.file)
-            self._errors = sum(item[0] == ERROR for _, items in goal_map.looked_into() for item in items)
         else:
-            for slot, file in zip(*goal_map.pairs()[1:], strict=True):
+            members = goal_map.plain_members()
+            for slot, file in zip(members.keys, members.values, strict=True):
                 names[slot].append(file)
-            for _, items in goal_map.looked_into():
-                for item in items:
-                    tag = item[0]
-                    if tag == PAIR:
-                        names[item[3]].append(item[7])
-                    elif tag == STRING:
-                        names[item[4].key if item[4].kind == "[" else item[5]].append(item[3])
-                    elif tag == ERROR:
-                        self._errors += 1
-        self.by_slot = {slot: Counter(files) for slot, files in names.items() if isinstance(slot, str)}
+            for slot, file in _names(scanned):
+                names[slot].append(file)
+        self.by_slot = {slot: Counter(files) for slot, files in names.items()}
+        self._errors = _count_errors(scanned)
+        self._ends_well = goal_map.end_problem is None
+        self._changes: set[tuple[str, str]] = set()
 
     def follow(self, goal_map: GoalMap, change: Change) -> bool:
-        """Take an edit into account; return False, having done nothing, where all must be counted anew."""
-        if not change.outline_kept or goal_map.outline.shadowed:
+        """Apply an edit; return False, having done nothing, if a full recount is needed."""
+        if not change.index_kept or goal_map.goal_index.shadowed:
             return False
         for slot, file in _names(change.old_items):
             files = self.by_slot[slot]
             files[file] -= 1
             if not files[file]:
                 del files[file]
-                self.flipped.add((slot, file))
+                self._changes.add((slot, file))
         new_items = [goal_map.items_at(line) for line in range(change.first, change.end)]
         for slot, file in _names(new_items):
             files = self.by_slot.setdefault(slot, Counter())
             if file not in files:
-                self.flipped.add((slot, file))
+                self._changes.add((slot, file))
             files[file] += 1
-        self._errors += _errors(new_items) - _errors(change.old_items)
+        self._errors += _count_errors(new_items) - _count_errors(change.old_items)
         self._ends_well = goal_map.end_problem is None
         return True
+
+    def take_usage_changes(self) -> set[tuple[str, str]]:
+        """Return the slots and names that came into use or went out of use since the last call."""
+        changes, self._changes = self._changes, set()
+        return changes
 
     @property
     def is_whole(self) -> bool:
@@ -81,25 +76,25 @@ class Usage:
 
     def by_folder(self, library: Library) -> dict[str, set[str]]:
         """Return the names, by the path of the folder that they are looked up in."""
-        found: dict[str, set[str]] = {}
+        by_folder: dict[str, set[str]] = {}
         for slot, files in self.by_slot.items():
-            found.setdefault(library.folder(slot), set()).update(files)
-        return found
+            by_folder.setdefault(library.folder(slot), set()).update(files)
+        return by_folder
 
 
 def _names(lines: Iterable[Items]) -> Iterator[tuple[str, str]]:
     for items in lines:
         for item in items:
-            if item[0] == PAIR:
-                yield item[3], item[7]
-            elif item[0] == STRING:
-                slot = item[4].key if item[4].kind == "[" else item[5]
+            if isinstance(item, Pair):
+                yield item.name, item.value
+            elif isinstance(item, String):
+                slot = item.container.key if item.container.kind == "[" else item.key
                 if isinstance(slot, str):
-                    yield slot, item[3]
+                    yield slot, item.value
 
 
-def _errors(lines: Iterable[Items]) -> int:
-    return sum(item[0] == ERROR for items in lines for item in items)
+def _count_errors(lines: Iterable[Items]) -> int:
+    return sum(isinstance(item, Error) for items in lines for item in items)
 
 
 def users_of(goal_map: GoalMap, library: Library, path: str) -> list[Reference]:
@@ -110,28 +105,31 @@ def users_of(goal_map: GoalMap, library: Library, path: str) -> list[Reference]:
     """
     top, name, file = path.split("/", 2)
     folder = f"{top}/{name}"
-    lines = goal_map.lines_with(file)
-    outline = goal_map.outline
-    numbers = dict.fromkeys(number for line in dict.fromkeys(lines) for number in outline.between(line, line))
     return [
         reference
-        for number in numbers
-        if outline.entries[number].frame not in outline.shadowed
-        for reference in goal_map.goal_of(outline.entries[number]).references
+        for goal_range in goal_map.ranges_with(file)
+        for reference in goal_map.goal_of(goal_range).references
         if reference.file == file and library.folder(reference.slot) == folder
+    ]
+
+
+def possible_users_of(goal_map: GoalMap, folder: str, file: str) -> list[Reference]:
+    """Return the references to `file` from slots that may be looked up in `folder`, whichever folders there are."""
+    return [
+        reference
+        for goal in goal_map.goals
+        for slot in goal.slots.values()
+        if folder in (folder_of(slot.name), folder_of(slot.name, (folder,)))
+        for reference in slot.references
+        if reference.file == file
     ]
 
 
 def names_with(goal_map: GoalMap, prefix: str) -> set[str]:
     """Return the file names anywhere in the map that begin with `prefix`."""
-    found = {file for file in goal_map.pairs()[2] if file.startswith(prefix)}
-    for _, items in goal_map.looked_into():
-        for item in items:
-            if item[0] in (PAIR, STRING):
-                file = item[7] if item[0] == PAIR else item[3]
-                if file.startswith(prefix):
-                    found.add(file)
-    return found
+    names = goal_map.plain_members().values
+    names += [file for _, file in _names(items for _, items in goal_map.scanned_lines())]
+    return {file for file in names if file.startswith(prefix)}
 
 
 def used_components(usage: Usage, library: Library) -> list[str]:
@@ -156,5 +154,5 @@ def unused_components(usage: Usage, library: Library) -> list[str]:
 
 
 def unused_problem(path: str) -> Problem:
-    """Return the finding for a component that no goal names; it stands at the start of that file."""
+    """Return the problem of a component that no goal names; it stands at the start of that file."""
     return Problem("component.unused", 0, 0, f"No goal names {visible(path)}", target=path)

@@ -8,7 +8,8 @@ import stat
 from typing import TYPE_CHECKING, Literal
 
 from goalmap.core.edits import apply, reference_edit
-from goalmap.core.naming import MAP_NAME, autogen_file, folder_of, same_for_some_systems
+from goalmap.core.naming import MAP_NAME, autogen_file, same_for_some_systems
+from goalmap.core.usage import possible_users_of
 from goalmap.files.atomic import MapFile, write_whole
 from goalmap.files.errors import SlotChanged
 from goalmap.files.journal import next_receipt_name, peek, receipt_names
@@ -51,18 +52,6 @@ def find_reference(goal_map: GoalMap, place: Place, file: str) -> Reference | No
 def has_reference(goal_map: GoalMap, header: Header, file: str) -> bool:
     """Whether the place that decides for the header's transaction names `file`."""
     return find_reference(goal_map, header.places[0], file) is not None
-
-
-def users_of(goal_map: GoalMap, folder: str, file: str) -> list[Reference]:
-    """Return the references to the component `file` from slots that may be looked up in `folder`."""
-    return [
-        reference
-        for goal in goal_map.goals
-        for slot in goal.slots.values()
-        if folder in (folder_of(slot.name), folder_of(slot.name, (folder,)))
-        for reference in slot.references
-        if reference.file == file
-    ]
 
 
 def _slot_changed(header: Header) -> SlotChanged:
@@ -242,7 +231,7 @@ def name_taker(taken: set[str], goal_map: GoalMap, folder: str) -> Callable[[str
     """Return a test of names for a new component: taken by a file, by its like on another system, or by a reference."""
     return lambda name: (
         same_for_some_systems(name) in taken
-        or (_may_hold(goal_map.text, name) and bool(users_of(goal_map, folder, name)))
+        or (_may_hold(goal_map.text, name) and bool(possible_users_of(goal_map, folder, name)))
     )
 
 

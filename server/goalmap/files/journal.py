@@ -28,7 +28,7 @@ import zlib
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from goalmap.core.naming import COMPONENTS, unsafe_reason
+from goalmap.core.naming import COMPONENTS, Naming, unsafe_reason
 from goalmap.files import os_layer
 from goalmap.files.os_layer import CREATE_NEW, READ, READ_WRITE
 from goalmap.files.report import Place
@@ -76,7 +76,7 @@ class Header:
     old: str = ""
     file: str = ""
     folder: str = ""
-    naming: Literal["autogen", "referenced"] = "autogen"
+    naming: Naming = "autogen"
     key: str = ""
     component: str = ""
     sha256: str = ""

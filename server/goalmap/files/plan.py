@@ -6,7 +6,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from goalmap.core.edits import EditError, find_reference
+from goalmap.core.edits import EditError, reference_at
 from goalmap.core.goal_map import parse
 from goalmap.core.naming import (
     COMPONENTS,
@@ -98,7 +98,7 @@ def _refuse_overtaken(store: Store, on_disk: GoalMap, request: GenerateRequest) 
 
 def _value(goal_map: GoalMap, request: GenerateRequest) -> str | None:
     try:
-        return find_reference(goal_map, request.goal, request.slot, request.index).file
+        return reference_at(goal_map, request.goal, request.slot, request.index).file
     except EditError:
         return None
 

@@ -14,6 +14,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
+from goalmap.core.usage import possible_users_of
 from goalmap.files import undo as undoing
 from goalmap.files.atomic import MapFile, write_whole
 from goalmap.files.commit import (
@@ -21,7 +22,6 @@ from goalmap.files.commit import (
     has_reference,
     let_go,
     remove_component,
-    users_of,
     without_reference,
 )
 from goalmap.files.errors import CommitRefused, MapUnreadable, NotCommitted, SlotChanged, explain
@@ -256,7 +256,7 @@ def _remove_published(store: Store, record: Record) -> None:
             map_file.settle(header.tx)
             map_file.folder.sync()  # before the record goes, which alone tells whose the temporary files are (I3)
             goal_map = map_file.parse(map_file.read().text)
-        if not users_of(goal_map, header.folder, contents.file):
+        if not possible_users_of(goal_map, header.folder, contents.file):
             remove_component(store, header, contents.file, digest(contents.text or b""))
     except (SlotChanged, MapUnreadable):
         return  # led out of the library, where nothing of ours can be; or nobody can tell whether the map names it

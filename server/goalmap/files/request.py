@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from goalmap.core.naming import Naming
 from goalmap.files.report import Place
 from goalmap.files.store import digest
 
@@ -30,7 +31,7 @@ class GenerateRequest:
     index: int | None
     file: str
     description: str
-    naming: Literal["autogen", "referenced"] = "autogen"
+    naming: Naming = "autogen"
     map_text: str | None = None
     others: tuple[Place, ...] = ()
     job: str = ""

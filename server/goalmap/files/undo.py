@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from goalmap.core.naming import MAP_NAME
+from goalmap.core.usage import possible_users_of
 from goalmap.files.atomic import MapFile
 from goalmap.files.commit import (
     find_reference,
@@ -21,7 +22,6 @@ from goalmap.files.commit import (
     place_of,
     read_component,
     remove_component,
-    users_of,
     without_reference,
 )
 from goalmap.files.errors import CommitRefused, MapUnreadable, NotCommitted, SlotChanged, explain
@@ -195,7 +195,7 @@ def _check(store: Store, receipt: Contents) -> Header:
             f"{MAP_NAME} no longer has {file!r} at {place_of(done)}: it was changed since, and is kept."
         )
     own = {found.span for place in done.places if (found := find_reference(goal_map, place, file)) is not None}
-    users = len(users_of(goal_map, done.folder, file))
+    users = len(possible_users_of(goal_map, done.folder, file))
     if done.naming == "autogen" and users > len(own):
         raise CommitRefused(f"{file} is used {users} times by now. Remove the other references first. It is kept.")
     try:
@@ -238,7 +238,7 @@ def finish_undo(store: Store, record: Record) -> str:
                 lambda text: without_reference(map_file.parse(text), header.places, header.old, header.file),
             )
             store.report.changes += [MapChange(place, header.old, header.file) for place in header.places]
-        users = users_of(map_file.parse(map_file.read().text), header.folder, header.component)
+        users = possible_users_of(map_file.parse(map_file.read().text), header.folder, header.component)
     is_in_use = header.naming == "autogen" and bool(users)
     remove_component(store, header, header.component, header.sha256, keep=is_in_use)
     # No fsync of its own: a receipt that came back would be refused, since the map no longer has its reference.

@@ -8,12 +8,11 @@ pose as Goalmap's instructions.
 from __future__ import annotations
 
 import re
-import unicodedata
-from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from goalmap.core.tokens import estimate_tokens
+from goalmap.core.text import CONTROLS, DIRECTION_OVERRIDES, LINE_BREAKS, SURROGATES
+from goalmap.core.tokens import estimate_tokens, first_tokens
 from goalmap.generation.failures import one_line
 
 if TYPE_CHECKING:
@@ -24,14 +23,13 @@ DEFAULT_BUDGET_TOKENS = 6000
 
 # An excerpt shorter than this shows neither tone nor content, and is left out.
 _MIN_EXCERPT_TOKENS = 20
-_MAX_CHARS_PER_TOKEN = 5
 _MAX_GOAL_DESCRIPTION_CHARS = 1000
 _MAX_NAME_CHARS = 200
 _CUT = "\n[… cut here to save space]"
 
-_LINE_BREAKS = frozenset("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029")
-# Overrides and isolates reorder the text on display, so a description could hide what it says.
-_BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_LINE_BREAK = re.compile(f"[\n{LINE_BREAKS}]")
+# With direction overrides a description could say something else than it shows.
+_CONTROL = re.compile(f"[\t{CONTROLS}{SURROGATES}{DIRECTION_OVERRIDES}]")
 
 _ROLES = {
     "persona": "says who the assistant is: a role with its experience, its priorities, its habits and its limits. "
@@ -72,14 +70,12 @@ def validate_description(value: object) -> str | None:
     if not isinstance(value, str) or not value.strip():
         return "Describe the component in one line, for example “root cause analysis of production incidents”."
     text = value.strip()
-    if any(char in _LINE_BREAKS for char in text):
+    if _LINE_BREAK.search(text):
         return "The description is one line: leave out the line breaks."
     if len(text) > MAX_DESCRIPTION_CHARS:
         return f"The description has {len(text)} characters; at most {MAX_DESCRIPTION_CHARS} are possible."
-    for char in text:
-        if unicodedata.category(char) in {"Cc", "Cs"} or char in _BIDI_CONTROLS:
-            return f"The description holds the invisible control character U+{ord(char):04X}: remove it."
-    return None
+    control = _CONTROL.search(text)
+    return control and f"The description holds the invisible control character U+{ord(control[0]):04X}: remove it."
 
 
 def guess_description(file: str, goal: tuple[str, ...]) -> str:
@@ -120,14 +116,15 @@ def messages(brief: Brief, *, budget_tokens: int = DEFAULT_BUDGET_TOKENS) -> lis
         ]
 
     wrapping = [_quote(mark, source, _CUT) + "\n\n" for source, _ in neighbours]
-    spent = sum(_tokens(message["content"]) for message in build([]))
-    room = budget_tokens - spent - sum(_tokens(text) + 1 for text in wrapping)
-    allotted = share([_tokens(text.strip()) for _, text in neighbours], room)
+    spent = sum(estimate_tokens(message["content"]).number for message in build([]))
+    # Estimates are rounded: half a token for each of the messages before and after, each wrapping and each excerpt.
+    room = budget_tokens - spent - 2 - sum(estimate_tokens(text).number + 1 for text in wrapping)
+    allotted = share([estimate_tokens(text.strip()).number for _, text in neighbours], room)
     return build(
         [
             (source, excerpt(text.strip(), tokens))
             for (source, text), tokens in zip(neighbours, allotted, strict=True)
-            if text.strip() and tokens >= min(_MIN_EXCERPT_TOKENS, _tokens(text.strip()))
+            if text.strip() and tokens >= min(_MIN_EXCERPT_TOKENS, estimate_tokens(text.strip()).number)
         ]
     )
 
@@ -144,17 +141,12 @@ def share(wanted: Sequence[int], room: int) -> list[int]:
 
 def excerpt(text: str, tokens: int) -> str:
     """Return `text`, or as many of its first words as fit into `tokens`, with a note that it was cut."""
-    if _tokens(text) <= tokens:
+    if estimate_tokens(text).number <= tokens:
         return text
-    head = text[: _MAX_CHARS_PER_TOKEN * (tokens + 1)]  # so as not to measure a megabyte for a page
-    head = head[: bisect_right(range(len(head)), tokens, key=lambda end: _tokens(head[:end])) - 1]
+    head = first_tokens(text, tokens)
     # Half a word at the end is copied by small models; a script without spaces is cut where it is.
     whole_words = head[: max(head.rfind(" "), head.rfind("\n"))] if " " in head or "\n" in head else head
     return whole_words.rstrip() + _CUT
-
-
-def _tokens(text: str) -> int:
-    return estimate_tokens(text).number
 
 
 def unused_mark(data: Sequence[str], *, digits: int = 8) -> str:

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from goalmap.core.text import CONTROLS, DIRECTION_OVERRIDES, LINE_BREAKS, SURROGATES, WITHOUT_WIDTH
 from goalmap.generation.loops import WORD, LoopWatch, has_loop
 
 if TYPE_CHECKING:
@@ -56,16 +57,12 @@ LOOPING = Rejected("loop", "The model repeated itself endlessly.", _ANOTHER_TRY)
 
 # CSI and OSC sequences steer a terminal; without their first character the rest would remain as visible litter.
 _TERMINAL_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")
-_LINE_BREAK = re.compile(r"\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
-# Controls, bidi overrides and isolates, and what has no width. Joiners (U+200C, U+200D) and the plain direction marks
-# stay: emoji, Persian, Arabic and Hebrew need them.
-_INVISIBLE = re.compile(
-    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u200b\u2060-\u2064\u206a-\u206f\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb]"
-)
+_LINE_BREAK = re.compile(rf"\r\n|[{LINE_BREAKS}]")
+_INVISIBLE = re.compile(f"[{CONTROLS}{WITHOUT_WIDTH}{DIRECTION_OVERRIDES}]")
 # Tag characters can smuggle a second, unseen text; only in a flag, after U+1F3F4, they are seen.
 _TAGS = re.compile("(\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f)|[\U000e0000-\U000e007f]")
 _LEADING_BLANK_LINES = re.compile(r"\A(?:[^\S\n]*\n)+")
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE = re.compile(f"[{SURROGATES}]")
 
 _THOUGHTS = re.compile(r"\s*<(think|thinking|reasoning)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
 # Some chat formats open the thoughts themselves, so that only their end is in the reply.

@@ -10,7 +10,7 @@ from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from goalmap.core import goal_map as maps
-from goalmap.core.find import find_problems, find_problems_after
+from goalmap.core.check_map import find_problems, find_problems_after
 from goalmap.core.goal_map import Goal, GoalMap, Reference
 from goalmap.core.library import Library
 from goalmap.core.naming import COMPONENTS

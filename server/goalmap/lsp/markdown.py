@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import re
 
-from goalmap.core.text import TOO_MANY_MARKS, escaped, visible
+from goalmap.core.text import (
+    CONTROLS,
+    DIRECTION_MARKS,
+    DIRECTION_OVERRIDES,
+    LINE_BREAKS,
+    TOO_MANY_MARKS,
+    escaped,
+    visible,
+)
 
 _BACKTICKS = re.compile(r"`+")
-# Control characters but for the line feed and the tab; other line breaks; those that turn the direction of what
-# follows; and marks without end.
-_UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|" + TOO_MANY_MARKS)
+_UNFIT = re.compile(f"[{CONTROLS}{LINE_BREAKS}{DIRECTION_MARKS}{DIRECTION_OVERRIDES}]|{TOO_MANY_MARKS}")
 
 
 def fenced(text: str, language: str = "") -> str:

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
+from goalmap.core.naming import Naming
 from goalmap.core.problems import SEVERITIES, Severity
 
 if TYPE_CHECKING:
     from goalmap.generation.model import ModelSettings
 
-Naming: TypeAlias = Literal["autogen", "referenced"]
 
 PREFIX: Final = "goalmap"
 _NO_ORIGIN: Final = "none"  # equals no origin of an address, so a key that belongs to it is never sent

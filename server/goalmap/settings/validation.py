@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from goalmap.core.library import near_names
+from goalmap.core.naming import Naming
+from goalmap.core.near_names import near_names
 from goalmap.core.problems import SEVERITIES, Severity
-from goalmap.settings import DEFAULTS, PREFIX, Generation, Model, Naming, Prompt, ReadSettings, Settings
+from goalmap.settings import DEFAULTS, PREFIX, Generation, Model, Prompt, ReadSettings, Settings
 
 # Settings that only editors read: how the server is started, and what they log.
 _EDITORS_OWN: Final = ("server.", "trace.")

@@ -22,13 +22,13 @@ from goalmap.core.edits import (
     rename_key,
 )
 from goalmap.core.goal_map import Goal, GoalPath, Reference
-from goalmap.core.library import near_names
 from goalmap.core.naming import (
     COMPONENTS,
     TEMPLATE_SLOT,
     unsafe_reason,
     unsafe_slot_reason,
 )
+from goalmap.core.near_names import near_names
 from goalmap.core.problems import Problem, near_files
 from goalmap.core.text import Span, visible
 from goalmap.core.usage import unused_problem

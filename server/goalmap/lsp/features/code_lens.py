@@ -38,13 +38,13 @@ def code_lenses(session: Session, params: CodeLensParams) -> RawJson | list[Code
             return None
         return [{"range": START_OF_FILE, "data": {"uri": library.map_uri, "path": path}}]
     positions = session.map_positions(library)
-    shadowed = library.goal_map.outline.shadowed
+    shadowed = library.goal_map.goal_index.shadowed
     uri = to_json(library.map_uri)
     lenses = [
-        f'{{"range":{positions.json_range(entry.key_span)},'
-        f'"data":{{"uri":{uri},"number":{number},"name":{to_json(entry.frame.key)}}}}}'
-        for number, entry in enumerate(library.goal_map.outline.entries)
-        if entry.frame not in shadowed
+        f'{{"range":{positions.json_range(goal.key_span)},'
+        f'"data":{{"uri":{uri},"number":{number},"name":{to_json(goal.container.key)}}}}}'
+        for number, goal in enumerate(library.goal_map.goal_index.ranges)
+        if goal.container not in shadowed
     ]
     return raw_json(f"[{','.join(lenses)}]")
 
@@ -65,10 +65,10 @@ def resolve(session: Session, lens: CodeLens) -> CodeLens:
 
 
 def _of_goal(session: Session, library: LibraryState, number: int, name: str | None) -> Command | None:
-    entries = library.goal_map.outline.entries
-    if not 0 <= number < len(entries) or entries[number].frame.key != name:
+    ranges = library.goal_map.goal_index.ranges
+    if not 0 <= number < len(ranges) or ranges[number].container.key != name:
         return None
-    goal = library.goal_map.goal_of(entries[number])
+    goal = library.goal_map.goal_of(ranges[number])
     assembled = prompt_of(session, library, goal)
     total = sum(reference.slot != TEMPLATE_SLOT for reference in goal.references)
     missing = sum(reference.slot != TEMPLATE_SLOT for reference in assembled.missing)

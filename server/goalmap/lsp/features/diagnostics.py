@@ -321,8 +321,7 @@ class _MapTexts:
     def __init__(self) -> None:
         self.texts: list[bytes] = []
         self._lines: list[int] = []
-        self._edited: list[tuple[int, int]] | None = None
-        self._seen = 0
+        self._problems: Problems | None = None
         self._settings: Settings | None = None
         self.near: dict[str | None, list[str]] = {}
         self.near_in: Library | None = None
@@ -330,15 +329,14 @@ class _MapTexts:
 
     def stale(self, problems: Problems, settings: Settings) -> Iterable[int]:
         """Return the lines that must be `put` now, in order where all must be."""
-        edited, seen = problems.edited, self._seen
         again, self.again = self.again, set()
-        self._seen = len(edited)
-        if edited is self._edited and settings is self._settings:
-            return sorted(again | {line for first, end in edited[seen:] for line in range(first, end)})
-        self._edited, self._settings = edited, settings
+        changed = problems.changed_since(self._problems) if settings is self._settings else None
+        self._problems, self._settings = problems, settings
+        if changed is not None:
+            return sorted(again | changed)
         self.texts.clear()
         self._lines.clear()
-        return sorted({*problems.local, *problems.wide})
+        return sorted({*problems.by_goal, *problems.whole_map})
 
     def put(self, line: int, text: bytes) -> None:
         """Keep the findings of one line; without any, `text` is empty."""
@@ -398,7 +396,7 @@ class _Around:
     def follow(self, library: LibraryState) -> None:
         """Take in what happened since the last time, at the cost of that if it was edits, of the library otherwise."""
         usage, files = library.usage, library.snapshot
-        flipped, usage.flipped = usage.flipped, set()
+        changes = usage.take_usage_changes()
         if not library.examined:
             library.examined = True
             self._usage = None
@@ -409,12 +407,12 @@ class _Around:
             self._named |= named
             self.unused = set(unused_components(usage, files))
         else:
-            self._flip(usage, files, flipped)
+            self._flip(usage, files, changes)
         # A map that is broken just now says nothing of what it names: all is worked out when it is whole again.
         self._usage, self._library = (usage if usage.is_whole else None), files
 
-    def _flip(self, usage: Usage, files: Library, flipped: set[tuple[str, str]]) -> None:
-        for slot, file in flipped:
+    def _flip(self, usage: Usage, files: Library, changes: set[tuple[str, str]]) -> None:
+        for slot, file in changes:
             if not files.has(slot, file):
                 continue
             path = files.path(slot, file)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def document_links(session: Session, params: DocumentLinkParams) -> RawJson | None:
     """Return the links of a map, in its order; None for any other document."""
-    from goalmap.core.structure import named_files  # late: not needed for the first diagnostics
+    from goalmap.core.symbol_tree import named_files  # late: not needed for the first diagnostics
 
     library = open_map(session, params, with_disk=True)
     if library is None:

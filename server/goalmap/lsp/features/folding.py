@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def folding_ranges(session: Session, params: FoldingRangeParams) -> list[FoldingRange] | None:
     """Return what can be folded in a map; None for any other document."""
-    from goalmap.core.structure import folds  # late: not needed for the first diagnostics
+    from goalmap.core.symbol_tree import folds  # late: not needed for the first diagnostics
 
     library = open_map(session, params)
     if library is None:

@@ -28,8 +28,8 @@ def inlay_hints(session: Session, params: InlayHintParams) -> list[InlayHint] | 
     first, last = positions.place(params["range"]["start"]), positions.place(params["range"]["end"])
     shown = [
         reference
-        for number in goal_map.outline.between(first[0], last[0])
-        for reference in goal_map.goal_of(goal_map.outline.entries[number]).references
+        for number in goal_map.goal_index.between(first[0], last[0])
+        for reference in goal_map.goal_of(goal_map.goal_index.ranges[number]).references
         if first <= (reference.span.line, reference.span.end) <= last
         and library.snapshot.has(reference.slot, reference.file)
     ]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def selection_ranges(session: Session, params: SelectionRangeParams) -> list[SelectionRange] | None:
     """Return what each position stands in, the innermost first; None for a document that is no map."""
     from goalmap.core.edits import Place
-    from goalmap.core.structure import enclosing, tree  # late: not needed for the first diagnostics
+    from goalmap.core.symbol_tree import enclosing, tree  # late: not needed for the first diagnostics
 
     library = open_map(session, params)
     if library is None:

@@ -15,7 +15,7 @@ from goalmap.lsp.raw_json import RawJson, json_string, raw_json
 from goalmap.lsp.session import Session
 
 if TYPE_CHECKING:
-    from goalmap.core.structure import Node
+    from goalmap.core.symbol_tree import Node
     from goalmap.lsp import types
     from goalmap.lsp.types import DocumentSymbolParams, Range, SymbolInformation, WorkspaceSymbolParams
 
@@ -29,7 +29,7 @@ _KINDS: Final[dict[str, types.SymbolKind]] = {
 
 def document_symbols(session: Session, params: DocumentSymbolParams) -> RawJson | list[SymbolInformation] | None:
     """Return the outline of a map, as a tree where the client can show one; None for any other document."""
-    from goalmap.core.structure import tree, walk  # late: not needed for the first diagnostics
+    from goalmap.core.symbol_tree import tree, walk  # late: not needed for the first diagnostics
 
     library = open_map(session, params)
     if library is None:
@@ -78,11 +78,11 @@ def workspace_symbols(session: Session, params: WorkspaceSymbolParams) -> list[S
     for library in list(session.libraries.values()):
         session.refresh_if_stale(library)
         positions = session.map_positions(library)
-        for entry in library.goal_map.outline.entries:
-            goal = path_of(entry.frame)
+        for goal_range in library.goal_map.goal_index.ranges:
+            goal = path_of(goal_range.container)
             names.append(goal[-1])
             places.append(
-                (library.map_uri, _KINDS["goal"], "/".join(goal[:-1]), partial(positions.range, entry.key_span))
+                (library.map_uri, _KINDS["goal"], "/".join(goal[:-1]), partial(positions.range, goal_range.key_span))
             )
         for path in sorted(library.snapshot.files):
             folder, _, name = path.rpartition("/")

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from goalmap.core.edits import EditError, find_reference
+from goalmap.core.edits import EditError, reference_at
 from goalmap.core.naming import component_type
 from goalmap.core.text import visible
 from goalmap.lsp.command_names import GENERATE, GENERATE_ALL
@@ -88,7 +88,7 @@ def _default(session: Session, map_uri: str, component: MissingComponent) -> str
         return ""
     place = tuple(component["goal"]), component["slot"], component.get("index")
     try:
-        return guess(library, find_reference(library.goal_map, *place))
+        return guess(library, reference_at(library.goal_map, *place))
     except EditError:
         return ""
 

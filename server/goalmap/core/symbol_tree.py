@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias
 
 from goalmap.core.edits import Place
 from goalmap.core.goal_map import GoalMap, GoalPath, is_slot, place_in
-from goalmap.core.items import CLOSE, KEY, OPEN, PAIR, STRING, Frame
+from goalmap.core.json_lines import Close, Container, Key, Open, Pair, String
 from goalmap.core.text import Span, without_end
 
 # Deeper than anybody nests, and far from where encoders of nested values give up.
@@ -41,13 +41,12 @@ def tree(goal_map: GoalMap) -> Iterator[Node]:
 
     Each comes as soon as it is complete, so that a large map need not be there as nodes at one time.
     """
-    goals = {entry.frame for entry in goal_map.outline.entries}
-    categories = goal_map.outline.categories
+    goals = {one.container for one in goal_map.goal_index.ranges}
+    categories = goal_map.goal_index.categories
     last = len(goal_map.lines) - 1
     end = Place(last, len(without_end(goal_map.lines[last])))
     top: list[Node] = []
-    # What is open: for each frame that is a category or a goal, its node (None for the map's own object), and where the
-    # nodes go that stand in it.
+    # What is open: each category or goal, its node (None for the map's own object), and where the nodes in it go.
     stack: list[_Open] = []
     slot: Node | None = None
     files = 0
@@ -55,46 +54,46 @@ def tree(goal_map: GoalMap) -> Iterator[Node]:
 
     for line, items in enumerate(goal_map.items):
         for item in items:
-            tag = item[0]
-            if tag == PAIR:
-                if item[4] in goals and is_slot(item[3]):
-                    _add_slot(stack[-1], item[3], Span(line, item[1], item[2]), Place(line, item[6] + 1), item[7])
-            elif tag == KEY:
-                key_span, key = Span(line, item[1], item[2]), item[3]
-                if item[4] in goals and is_slot(key):
-                    slot = _add_slot(stack[-1], key, key_span, Place(line, min(item[2] + 1, _width(goal_map, line))))
+            if isinstance(item, Pair):
+                if item.container in goals and is_slot(item.name):
+                    span = Span(line, item.start, item.end)
+                    _add_slot(stack[-1], item.name, span, Place(line, item.value_end + 1), item.value)
+            elif isinstance(item, Key):
+                key_span, key = Span(line, item.start, item.end), item.name
+                if item.container in goals and is_slot(key):
+                    slot = _add_slot(stack[-1], key, key_span, Place(line, min(item.end + 1, _width(goal_map, line))))
                     files = 0
                 else:
                     slot = None
-            elif tag == OPEN:
-                frame: Frame = item[3]
-                if frame in categories or frame in goals:
+            elif isinstance(item, Open):
+                container = item.container
+                if container in categories or container in goals:
                     node, into = None, top
-                    if isinstance(frame.key, str) and stack:
+                    if isinstance(container.key, str) and stack:
                         _, above, into = stack[-1]
-                        path = (*(above.path[:MAX_DEPTH] if above else ()), frame.key)
-                        node = Node("goal" if frame in goals else "category", key, path, key_span, end)
+                        path = (*(above.path[:MAX_DEPTH] if above else ()), container.key)
+                        node = Node("goal" if container in goals else "category", key, path, key_span, end)
                         into.append(node)
                         into = node.children if len(stack) < MAX_DEPTH else into
-                    stack.append((frame, node, into))
-            elif tag == CLOSE:
-                if stack and stack[-1][0] is item[3]:
+                    stack.append((container, node, into))
+            elif isinstance(item, Close):
+                if stack and stack[-1][0] is item.container:
                     closed = stack.pop()[1]
                     if closed is not None:
-                        closed.end = Place(line, item[2])
+                        closed.end = Place(line, item.end)
                     if len(stack) == 1:
                         yield from top
                         top.clear()
-                elif slot is not None and item[3].kind == "[":
-                    slot.end = Place(line, item[2])
-            elif tag == STRING and slot is not None:
+                elif slot is not None and item.container.kind == "[":
+                    slot.end = Place(line, item.end)
+            elif isinstance(item, String) and slot is not None:
                 files += 1
-                slot.detail = item[3] if files == 1 else f"{files} components"
-                slot.end = Place(line, min(item[2] + 1, _width(goal_map, line)))
+                slot.detail = item.value if files == 1 else f"{files} components"
+                slot.end = Place(line, min(item.end + 1, _width(goal_map, line)))
     yield from top
 
 
-_Open: TypeAlias = tuple[Frame, Node | None, list[Node]]
+_Open: TypeAlias = tuple[Container, Node | None, list[Node]]
 
 
 def _add_slot(within: _Open, name: str, key_span: Span, end: Place, detail: str = "") -> Node:
@@ -112,18 +111,18 @@ def named_files(goal_map: GoalMap) -> Iterator[tuple[str, str, Span]]:
 
     Other than `GoalMap.references` it makes no goals, and knows nothing of a key that comes twice in its goal.
     """
-    for entry in goal_map.outline.entries:
-        if entry.frame in goal_map.outline.shadowed:
+    shadowed = goal_map.goal_index.shadowed
+    for goal in goal_map.goal_index.ranges:
+        if goal.container in shadowed:
             continue
-        for line, item in goal_map.entry_items(entry):
-            tag = item[0]
-            if tag == PAIR:
-                if item[4] is entry.frame and is_slot(item[3]):
-                    yield item[3], item[7], Span(line, item[5], item[6])
-            elif tag == STRING:
-                slot, _ = place_in(item, entry.frame)
+        for line, item in goal_map.items_in(goal):
+            if isinstance(item, Pair):
+                if item.container is goal.container and is_slot(item.name):
+                    yield item.name, item.value, Span(line, item.value_start, item.value_end)
+            elif isinstance(item, String):
+                slot, _ = place_in(item, goal.container)
                 if slot is not None and is_slot(slot):
-                    yield slot, item[3], Span(line, item[1], item[2])
+                    yield slot, item.value, Span(line, item.start, item.end)
 
 
 def walk(nodes: Iterable[Node]) -> Iterator[Node]:
@@ -166,8 +165,8 @@ def _list_starts(goal_map: GoalMap, slot: Node) -> Iterator[Place]:
     """Yield where the list of a slot begins; nothing for a slot that is a string."""
     for line in range(slot.key_span.line, slot.end.line + 1):
         for item in goal_map.items_at(line):
-            place = Place(line, item[1])
-            if item[0] == OPEN and item[3].kind == "[" and slot.start < place < slot.end:
+            place = Place(line, item.start)
+            if isinstance(item, Open) and item.container.kind == "[" and slot.start < place < slot.end:
                 yield place
                 return
 
@@ -175,21 +174,21 @@ def _list_starts(goal_map: GoalMap, slot: Node) -> Iterator[Place]:
 def _strings(goal_map: GoalMap, line: int) -> Iterator[tuple[int, int]]:
     """Yield the columns of the names in a line, quotes left out."""
     for item in goal_map.items_at(line):
-        if item[0] in (KEY, STRING, PAIR):
-            yield item[1], item[2]
-        if item[0] == PAIR:
-            yield item[5], item[6]
+        if isinstance(item, (Key, String, Pair)):
+            yield item.start, item.end
+        if isinstance(item, Pair):
+            yield item.value_start, item.value_end
 
 
 def folds(goal_map: GoalMap) -> Iterator[tuple[int, int]]:
     """Yield the first and last line of each object and list that has lines to hide; the line of its end stays."""
-    opened: dict[Frame, int] = {}
+    opened: dict[Container, int] = {}
     for line, items in enumerate(goal_map.items):
         for item in items:
-            if item[0] == OPEN:
-                opened[item[3]] = line
-            elif item[0] == CLOSE:
-                first = opened.pop(item[3], line)
+            if isinstance(item, Open):
+                opened[item.container] = line
+            elif isinstance(item, Close):
+                first = opened.pop(item.container, line)
                 if line - 1 > first:
                     yield first, line - 1
     last = len(goal_map.lines) - 1
