@@ -35,7 +35,6 @@ SERVED = (
     "initialize",
     "initialized",
     "shutdown",
-    "$/setTrace",
     "$/cancelRequest",
     "window/workDoneProgress/cancel",
     "textDocument/didOpen",

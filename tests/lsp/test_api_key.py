@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from goalmap.lsp.endpoint import GoalmapServer
 from goalmap.lsp.generation.api_key import KeyKeeper
-from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Session
 from goalmap.settings import read_settings
 from support.editors import PLAIN

@@ -204,17 +204,6 @@ async def test_a_lone_surrogate_survives(client: LspClient) -> None:
     assert await client.request("demo/surrogate") == "\ud800"
 
 
-async def test_typed_objects_still_work(client: LspClient) -> None:
-    location = await client.request("workspace/executeCommand", command("demo.typed"))
-    assert location["range"] == {"start": {"line": 1, "character": 2}, "end": {"line": 3, "character": 4}}
-    assert await client.notification("window/showMessage") == {"type": 3, "message": "typed"}
-
-
-async def test_typed_requests_get_typed_results(client: LspClient) -> None:
-    client.reply_to("workspace/applyEdit", lambda params: {"applied": params["label"] == "typed"})
-    assert await client.request("workspace/executeCommand", command("demo.typedAsk")) is True
-
-
 # -- refusals: every request is answered once ------------------------------------------------------------------------
 
 

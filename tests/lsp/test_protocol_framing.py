@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goalmap.lsp.wire import MAX_BODY_BYTES, MAX_HEADER_BYTES, Framer
+from goalmap.lsp.stdio import MAX_BODY_BYTES, MAX_HEADER_BYTES, Framer
 
 
 def framed(body: bytes) -> bytes:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from goalmap.lsp.server import GoalmapServer
+from goalmap.lsp.endpoint import GoalmapServer
 from support.demo import (
     CANCELLED,
     DEMO,
@@ -156,6 +156,21 @@ async def test_shutdown_while_commands_run(client: LspClient) -> None:
     assert (await client.stderr_text()).count("on_shutdown") == 1
 
 
+async def test_requests_of_ours_are_given_up_when_the_client_shuts_down(client: LspClient) -> None:
+    """It answers none of them any more: neither what it was asked before, nor what the end would ask it."""
+    client.notify("demo/askTwice", {})
+    asked = await client.wait_for(lambda m: m.get("method") == "demo/question")
+    assert await client.request("shutdown") is None
+    assert await client.notification("$/cancelRequest") == {"id": asked["id"]}
+    for _ in range(2):
+        assert await client.notification("demo/refused") == {"code": CANCELLED}
+    assert [m.get("method") for m in client.messages].count("demo/question") == 1
+    client.send({"jsonrpc": "2.0", "id": asked["id"], "result": "late"})
+    client.notify("exit")
+    assert await client.exit_code() == 0
+    assert "Error" not in await client.stderr_text()
+
+
 async def test_nothing_is_handled_after_exit(client: LspClient) -> None:
     client.send(notification("exit"), request("late", "demo/echo", {}))
     assert await client.exit_code() == 1
@@ -280,7 +295,7 @@ def test_a_failing_write_is_not_reported_by_a_write(
     server, output = GoalmapServer("x", "1"), Closed()
     exit_codes: list[int] = []
     monkeypatch.setattr(server, "stop", exit_codes.append)
-    server.protocol.connected(output)
+    server.protocol.set_writer(output)
     for _ in range(3):
         server.notify("demo/note", {})
         server.protocol.handle_message(request(1, "no/such"))
@@ -301,7 +316,7 @@ def test_a_fault_is_said_in_the_log_and_pops_up_nowhere(caplog: pytest.LogCaptur
             raise AssertionError("nothing was to be closed")
 
     server, output = GoalmapServer("x", "1"), Open()
-    server.protocol.connected(output)
+    server.protocol.set_writer(output)
     server.report_server_error(OSError("what pygls would pop up"), OSError)
     assert output.sent == b""
     assert "what pygls would pop up" in caplog.text

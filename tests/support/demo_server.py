@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import sys
 from typing import Any
 
-from goalmap.lsp import lean_start
+from pygls.exceptions import JsonRpcException
 
-with lean_start.imports():
-    import asyncio
-
-    from goalmap.lsp.protocol import RequestFailed
-    from goalmap.lsp.server import GoalmapServer, Hooks
+from goalmap.lsp import stdio
+from goalmap.lsp.endpoint import GoalmapServer, Hooks, RequestFailed
 
 Params = dict[str, Any]
 
@@ -51,7 +49,7 @@ class Documents(Hooks):
     def on_idle(self) -> None:
         for uri in sorted(self.dirty):
             body = b'{"uri":%b,"diagnostics":%b}' % (json.dumps(uri).encode(), self.diagnostics(uri))
-            self.server.protocol.notify_raw("textDocument/publishDiagnostics", body)
+            self.server.notify("textDocument/publishDiagnostics", body)
         self.dirty.clear()
 
     def on_shutdown(self) -> None:
@@ -105,10 +103,6 @@ def build() -> GoalmapServer:  # noqa: PLR0915  a list of features, one after th
     @server.request("demo/heard", shape={})
     def heard(_: Params) -> list[Any]:
         return documents.heard
-
-    @server.request("demo/modules", shape={})
-    def modules(_: Params) -> list[str]:
-        return sorted(name for name, module in list(sys.modules.items()) if not lean_start.is_waiting(module))
 
     @server.request("demo/then", shape={})
     def then(_: Params) -> Any:
@@ -174,6 +168,14 @@ def build() -> GoalmapServer:  # noqa: PLR0915  a list of features, one after th
         except TimeoutError:
             return "no answer"
 
+    @server.notification("demo/askTwice", shape={})
+    async def ask_twice(_: Params) -> None:
+        for _ in range(2):
+            try:
+                await server.ask("demo/question")
+            except JsonRpcException as error:
+                server.notify("demo/refused", {"code": error.code})
+
     @server.command("demo.progress", shape=list)
     async def progress(arguments: list[Any]) -> str:
         (token,) = arguments
@@ -187,30 +189,12 @@ def build() -> GoalmapServer:  # noqa: PLR0915  a list of features, one after th
             return "cancelled by the user"
         return "unreachable"
 
-    @server.command("demo.typed", shape=list)
-    def typed(_: list[Any]) -> Any:
-        from lsprotocol import types
-
-        server.window_show_message(types.ShowMessageParams(type=types.MessageType.Info, message="typed"))
-        assert server.client_capabilities.general is None
-        return types.Location(
-            uri="file:///x", range=types.Range(start=types.Position(1, 2), end=types.Position(line=3, character=4))
-        )
-
-    @server.command("demo.typedAsk", shape=list)
-    async def typed_ask(_: list[Any]) -> bool:
-        from lsprotocol import types
-
-        edit = types.WorkspaceEdit(changes={})
-        answer = await server.workspace_apply_edit_async(types.ApplyWorkspaceEditParams(edit=edit, label="typed"))
-        return answer.applied
-
     @server.command("demo.flood", shape=list)
     def flood(arguments: list[Any]) -> int:
         (count,) = arguments
         filler = b'{"filler":"%b"}' % (b"x" * 100_000)
         for _ in range(count):
-            server.protocol.notify_raw("demo/flood", filler)
+            server.notify("demo/flood", filler)
         return int(count)
 
     return server
@@ -221,8 +205,8 @@ def main() -> int:
     server = build()
     if "--tcp" in sys.argv:
         announce = lambda host, port: print(host, port, flush=True)  # noqa: E731, T201
-        return server.serve_tcp("127.0.0.1", 0, announce)
-    return server.serve_stdio()
+        return server.serve(lambda: stdio.accept_one("127.0.0.1", 0, announce))
+    return server.serve(stdio.open_stdio)
 
 
 if __name__ == "__main__":

@@ -37,10 +37,12 @@ def run(options: argparse.Namespace) -> int:
 
 def serve(tcp: tuple[str, int] | None = None) -> int:
     """Serve one editor, on stdin and stdout where no address is given; return the exit code."""
+    import gc
+
+    gc.disable()  # until all is imported: almost nothing that an import makes is garbage
     from goalmap.lsp import lean_start
 
-    # All that the server imports at its start is imported here.
-    with lean_start.imports():
-        from goalmap.lsp import app
+    lean_start.import_asyncio()
+    from goalmap.lsp import app
 
     return app.serve(tcp=tcp)

@@ -13,6 +13,8 @@ from pygls.exceptions import JsonRpcInvalidParams
 
 from goalmap import __version__
 from goalmap.lsp import command_names as commands
+from goalmap.lsp import stdio
+from goalmap.lsp.endpoint import GoalmapServer
 from goalmap.lsp.features import (
     code_actions,
     code_lens,
@@ -34,7 +36,6 @@ from goalmap.lsp.features import (
 from goalmap.lsp.generation import commands as generation
 from goalmap.lsp.generation import form
 from goalmap.lsp.generation.jobs import Jobs
-from goalmap.lsp.server import GoalmapServer
 from goalmap.lsp.session import Session
 
 if TYPE_CHECKING:
@@ -163,5 +164,6 @@ def serve(*, tcp: tuple[str, int] | None = None) -> int:
     # garbage every few hundred allocations costs more than reading the map.
     gc.freeze()
     gc.set_threshold(200_000, 20, 100)
+    gc.enable()
     server = build()
-    return server.serve_tcp(*tcp) if tcp else server.serve_stdio()
+    return server.serve(partial(stdio.accept_one, *tcp) if tcp else stdio.open_stdio)

@@ -20,7 +20,6 @@ _INITIALIZE_PARAMS: Final[Shape] = {
     "workspaceFolders?": [_WORKSPACE_FOLDER],
 }
 _INITIALIZED_PARAMS: Final[Shape] = {}
-_SET_TRACE_PARAMS: Final[Shape] = {"value": str}
 _CANCEL_PARAMS: Final[Shape] = {"id": ID}
 _WORK_DONE_PROGRESS_CANCEL_PARAMS: Final[Shape] = {"token": ID}
 _TEXT_DOCUMENT_ITEM: Final[Shape] = {"uri": str, "languageId": str, "version": int, "text": str}
@@ -131,7 +130,6 @@ PARAMS: Final[dict[str, Shape]] = {
     "initialize": _INITIALIZE_PARAMS,
     "initialized": _INITIALIZED_PARAMS,
     "shutdown": {},
-    "$/setTrace": _SET_TRACE_PARAMS,
     "$/cancelRequest": _CANCEL_PARAMS,
     "window/workDoneProgress/cancel": _WORK_DONE_PROGRESS_CANCEL_PARAMS,
     "textDocument/didOpen": _DID_OPEN_TEXT_DOCUMENT_PARAMS,

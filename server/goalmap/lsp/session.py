@@ -28,9 +28,9 @@ from goalmap.lsp.client import Client
 from goalmap.lsp.disk import Answer, Disk
 from goalmap.lsp.disk_access import DiskAccess
 from goalmap.lsp.documents import Document
+from goalmap.lsp.endpoint import GoalmapServer, Hooks
 from goalmap.lsp.library_state import Cursor, LibraryState, Refresh
 from goalmap.lsp.positions import Positions, to_path
-from goalmap.lsp.server import GoalmapServer, Hooks
 from goalmap.settings import DEFAULTS, Settings
 
 if TYPE_CHECKING:

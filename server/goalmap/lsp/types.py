@@ -580,10 +580,6 @@ class ServerInfo(TypedDict):
     version: NotRequired[str | None]
 
 
-class SetTraceParams(TypedDict):
-    value: TraceValue
-
-
 class ShowDocumentParams(TypedDict):
     uri: str
     external: NotRequired[bool | None]

@@ -118,7 +118,7 @@ class Publisher:
         self._sent[path] = items
         uri = document.uri if document else to_uri(path)
         version = b',"version":%d' % document.version if document else b""
-        self.session.server.protocol.notify_raw(
+        self.session.server.notify(
             "textDocument/publishDiagnostics",
             b'{"uri":%b%b,"diagnostics":%b}' % (to_json(uri).encode(), version, items),
         )

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from goalmap.core.edits import Edit
 from goalmap.core.goal_map import Reference
 from goalmap.core.text import visible
+from goalmap.lsp.endpoint import RequestFailed
 from goalmap.lsp.library_state import Cursor, LibraryState
-from goalmap.lsp.protocol import RequestFailed
 from goalmap.lsp.session import Session
 from goalmap.lsp.workspace_edits import workspace_edit
 
