@@ -53,3 +53,18 @@ def test_what_failed_once_is_printed_and_kept(tmp_path: Path, workers: tuple[str
     assert kept.startswith("failed once: test_suite.py::test_wobbly (")
     assert "the first time" in kept
     assert "every time" not in kept
+
+
+@pytest.mark.parametrize("result", [0, 1])
+def test_make_test_ends_with_what_failed_once_in_any_of_its_suites(tmp_path: Path, result: int) -> None:
+    kept = tmp_path / "failed-once.txt"
+    kept.write_text("failed once: an older run (2030-01-31 00:00:00 UTC)\n\n")
+    suites = tmp_path / "suites"
+    suites.write_text(f"#!/bin/sh\necho 'failed once: VS Code: a scene (now)\n    why' >>{kept}\nexit {result}\n")
+    suites.chmod(0o755)
+    command = ["make", "test", "--old-file=.venv/.dev", f"MAKE={suites}", f"FAILED_ONCE={kept}"]
+    done = subprocess.run(command, cwd=TESTS.parent, capture_output=True, text=True, check=False)
+    assert bool(done.returncode) == bool(result)
+    listed = [line for line in done.stdout.splitlines() if line.startswith("failed once: ")]
+    assert listed == ["failed once: VS Code: a scene (now)"]
+    assert str(kept) in done.stdout.splitlines()[-1]

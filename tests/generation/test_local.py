@@ -41,6 +41,12 @@ async def model() -> AsyncIterator[LocalModel]:
         yield running
 
 
+async def started(model: LocalModel) -> ModelSettings:
+    """Start the model, and return how to reach it while it is idle."""
+    async with model.running() as settings:
+        return settings
+
+
 def literally(text: str) -> dict[str, str]:
     """Return the grammar that lets the model say `text` and nothing else."""
     return {"grammar": f"root ::= {json.dumps(text, ensure_ascii=False)}"}
@@ -71,7 +77,7 @@ async def say(settings: ModelSettings, text: str) -> tuple[str, str | None]:
     ],
 )
 async def test_a_wrapped_component_comes_out_bare(model: LocalModel, reply: str) -> None:
-    said, finish_reason = await say(await model.start(), reply)
+    said, finish_reason = await say(await started(model), reply)
     assert finish_reason == "stop"
     verdict = accept(said, finish_reason=finish_reason)
     assert isinstance(verdict, Accepted)
@@ -80,7 +86,7 @@ async def test_a_wrapped_component_comes_out_bare(model: LocalModel, reply: str)
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_refusal_is_refused(model: LocalModel) -> None:
-    said, finish_reason = await say(await model.start(), "I'm sorry, but I can't help with that.")
+    said, finish_reason = await say(await started(model), "I'm sorry, but I can't help with that.")
     verdict = accept(said, finish_reason=finish_reason)
     assert isinstance(verdict, Rejected)
     assert verdict.code == "declined"
@@ -89,13 +95,13 @@ async def test_a_refusal_is_refused(model: LocalModel) -> None:
 @pytest.mark.asyncio(loop_scope="module")
 async def test_an_empty_reply_is_an_error(model: LocalModel) -> None:
     with pytest.raises(ModelError) as raised:
-        await say(await model.start(), "")
+        await say(await started(model), "")
     assert raised.value.kind == "empty"
 
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_loop_is_seen_before_it_ends(model: LocalModel) -> None:
-    settings = await model.start()
+    settings = await started(model)
     watch, heard = LoopWatch(), ""
     loop = {"grammar": 'root ::= ("Use a drilldown to find it now. ")+'}
     async with contextlib.aclosing(stream_completion(ASK, settings, seed=1, extra_body=loop)) as pieces:
@@ -109,7 +115,7 @@ async def test_a_loop_is_seen_before_it_ends(model: LocalModel) -> None:
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_reply_that_reaches_its_limit_says_so(model: LocalModel) -> None:
-    settings = dataclasses.replace(await model.start(), max_output_tokens=4)
+    settings = dataclasses.replace(await started(model), max_output_tokens=4)
     said, finish_reason = await say(settings, COMPONENT)
     assert finish_reason == "length"
     assert COMPONENT.startswith(said)
@@ -118,7 +124,7 @@ async def test_a_reply_that_reaches_its_limit_says_so(model: LocalModel) -> None
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_grammar_that_is_none_is_rejected(model: LocalModel) -> None:
     with pytest.raises(ModelError) as raised:
-        async for _ in stream_completion(ASK, await model.start(), extra_body={"grammar": "root ::= ("}):
+        async for _ in stream_completion(ASK, await started(model), extra_body={"grammar": "root ::= ("}):
             pass
     assert raised.value.kind in {"rejected", "server-error"}
 
@@ -180,7 +186,7 @@ def answers(url: str, key: str) -> bool:
 
 async def test_it_listens_on_loopback_under_its_key_and_stops_when_told() -> None:
     model = LocalModel()
-    settings = await model.start()
+    settings = await started(model)
     assert settings.base_url is not None
     assert settings.base_url.startswith("http://127.0.0.1:")
     assert settings.sends_key
@@ -207,7 +213,7 @@ async def test_two_users_share_one_process_and_it_stops_when_idle() -> None:
 
 async def test_a_process_that_died_is_replaced() -> None:
     async with LocalModel() as model:
-        settings = await model.start()
+        settings = await started(model)
         brief = Brief("constraint", ("DEBUG",), "", "", "answer in plain words", "plain.txt")
         assert model.pid is not None
         os.kill(model.pid, signal.SIGKILL)
@@ -234,7 +240,7 @@ async def test_a_process_that_dies_while_it_writes_is_explained() -> None:
 
 async def test_cancelling_while_it_starts_leaves_nothing_behind() -> None:
     model = LocalModel()
-    starting = asyncio.create_task(model.start())
+    starting = asyncio.create_task(started(model))
     while not starting.done() and model.stopped.is_set():
         # One turn of the loop at a time, until the process is there.
         await asyncio.wait({starting}, timeout=0)
@@ -249,7 +255,7 @@ async def test_weights_that_are_none_are_explained(tmp_path: Path) -> None:
     broken.write_bytes(b"GGUF" + b"\0" * 64)
     model = LocalModel(environ={"GOALMAP_LOCAL_GGUF": str(broken)})
     with pytest.raises(ModelError) as raised:
-        await model.start()
+        await started(model)
     assert raised.value.kind == "local"
     assert "broken.gguf did not start" in raised.value.message
     assert model.stopped.is_set()
@@ -259,7 +265,7 @@ async def test_a_model_of_the_users_own_runs_too(tmp_path: Path) -> None:
     own = tmp_path / "my model.gguf"
     own.symlink_to(find_weights({}).path)
     async with LocalModel(environ={"GOALMAP_LOCAL_GGUF": str(own)}) as model:
-        said, _ = await say(await model.start(), "Fine, thank you.")
+        said, _ = await say(await started(model), "Fine, thank you.")
     assert said == "Fine, thank you."
 
 
@@ -269,9 +275,9 @@ def test_it_dies_with_the_process_that_started_it() -> None:
 import asyncio, os, signal
 from goalmap.generation.local import LocalModel
 async def main():
-    settings = await LocalModel().start()
-    print(settings.base_url, settings.api_key, flush=True)
-    os.kill(os.getpid(), signal.SIGKILL)
+    async with LocalModel().running() as settings:
+        print(settings.base_url, settings.api_key, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
 asyncio.run(main())
 """
     done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=False, timeout=100)
@@ -287,7 +293,7 @@ async def test_it_is_not_given_the_users_keys(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("OPENAI_API_KEY", "sk-canary")
     monkeypatch.setenv("GOALMAP_API_KEY", "sk-canary")
     async with LocalModel() as model:
-        settings = await model.start()
+        settings = await started(model)
         process = Path(f"/proc/{model.pid}")
         environ, command = [await asyncio.to_thread((process / name).read_bytes) for name in ("environ", "cmdline")]
         assert b"canary" not in environ

@@ -110,6 +110,8 @@ async def test_answers_have_the_types_of_the_protocol(client: LanguageClient, sc
     actions = await client.text_document_code_action_async(types.CodeActionParams(document, mark.range, context))
     assert actions
     assert all(isinstance(action, types.CodeAction) for action in actions)
+    links = await client.text_document_document_link_async(types.DocumentLinkParams(document))
+    assert [link.target for link in links or ()] == [(scene.root / "components/personas/detective.txt").as_uri()]
     selections = types.SelectionRangeParams(document, [PERSONA])
     assert await client.text_document_selection_range_async(selections)
 

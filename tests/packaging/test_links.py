@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +39,36 @@ def test_every_relative_link_leads_to_a_file_and_a_heading(document: str) -> Non
         there = here.parent / path if path else here
         assert there.exists(), target
         assert not anchor or anchor in anchors(there.read_text()), target
+
+
+# Where a guide may name a file without its folder.
+FOLDERS = (
+    *("", "tests", "tests/support", "tests/files", "tests/lsp", "tests/lsp/features", ".github/workflows"),
+    *("server/goalmap", "server/goalmap/core", "server/goalmap/generation", "server/goalmap/lsp/features"),
+)
+
+
+def named_files(text: str) -> list[Path]:
+    """Return the files of code that a text names in backticks, where a folder may be left out."""
+    found = []
+    for name in re.findall(r"`([\w./-]+\.(?:py|ts|yml|json|toml))`", text):
+        places = [path for folder in FOLDERS if (path := ROOT / folder / name).exists()]
+        assert places, f"{name} is not there"
+        found.append(places[0])
+    return found
+
+
+@pytest.mark.parametrize("document", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_the_files_that_a_guide_names_are_there(document: str) -> None:
+    assert named_files((ROOT / document).read_text())
+
+
+def test_the_reading_path_is_as_long_as_it_says() -> None:
+    _, _, page = (ROOT / "docs/architecture.md").read_text().partition("\n## A reading path\n")
+    section = page.partition("\n## ")[0]
+    said = int("".join(re.findall(r"About (\d+) (\d+) lines", section)[0]))
+    lines = sum(len(path.read_text().splitlines()) for path in dict.fromkeys(named_files(section)))
+    assert abs(lines - said) < 400, lines
 
 
 def test_the_readme_without_an_address_has_no_relative_link(description: Callable[..., str]) -> None:

@@ -21,7 +21,10 @@ from support.lsp_client import LspClient
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 # What a runner has to be given before it can make anything, and why.
-SET_UP = {"choco install make --yes --no-progress": "Windows has no make"}
+SET_UP = {
+    "choco install make --yes --no-progress": "Windows has no make",
+    'git config --global --add safe.directory "$GITHUB_WORKSPACE"': "in a container, the folder is another user's",
+}
 TARGETS = frozenset(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 

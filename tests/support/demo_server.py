@@ -24,6 +24,10 @@ class Documents(Hooks):
         self.texts: dict[str, str] = {}
         self.dirty: set[str] = set()
         self.heard: list[list[Any]] = []
+        self.client: Any = {}
+
+    def on_initialize(self, params: Any) -> None:
+        self.client = params["capabilities"]
 
     def on_initialized(self) -> None:
         self.heard.append(["initialized"])
@@ -77,18 +81,22 @@ def build() -> GoalmapServer:  # noqa: PLR0915  a list of features, one after th
     documents = Documents(server)
     server.hooks = documents
     server.advertise({"experimental": {"demo": True}, "workspace": {"textDocumentContent": {"schemes": ["demo"]}}})
-    server.advertise(lambda client: {"renameProvider": {"prepareProvider": True}} if client.get("textDocument") else {})
+    server.advertise(
+        {
+            "hoverProvider": True,
+            "diagnosticProvider": {"interFileDependencies": True, "workspaceDiagnostics": False},
+        }
+    )
+    rename = {"renameProvider": {"prepareProvider": True}}
+    server.advertise(lambda: rename if documents.client.get("textDocument") else {})
 
-    @server.request("textDocument/hover", {"hoverProvider": True})
+    @server.request("textDocument/hover")
     def hover(params: Params) -> Params | None:
         line = params["position"]["line"]
         lines = documents.texts[params["textDocument"]["uri"]].split("\n")
         return {"contents": lines[line]} if line < len(lines) else None
 
-    @server.request(
-        "textDocument/diagnostic",
-        {"diagnosticProvider": {"interFileDependencies": True, "workspaceDiagnostics": False}},
-    )
+    @server.request("textDocument/diagnostic")
     def pull(params: Params) -> bytes:
         return b'{"kind":"full","items":%b}' % documents.diagnostics(params["textDocument"]["uri"])
 

@@ -25,6 +25,7 @@ from typing import Any, Literal, NamedTuple, Self
 from urllib.parse import quote, unquote, urlsplit
 
 from goalmap.lsp import app
+from support.lsp_client import LspError
 
 Json = Any
 Encoding = Literal["utf-8", "utf-16", "utf-32"]
@@ -44,6 +45,7 @@ FULL_CLIENT: Json = {
     "textDocument": {
         "completion": {"completionItem": {"snippetSupport": True}},
         "definition": {"linkSupport": True},
+        "documentLink": {"tooltipSupport": True},
         "documentSymbol": {"hierarchicalDocumentSymbolSupport": True},
         "rename": {"prepareSupport": True},
     },
@@ -55,15 +57,6 @@ FULL_CLIENT: Json = {
         "inlayHint": {"refreshSupport": True},
     },
 }
-
-
-class Refused(Exception):
-    """The server answered with an error."""
-
-    def __init__(self, error: Json) -> None:
-        super().__init__(error["message"])
-        self.code: int = error["code"]
-        self.message: str = error["message"]
 
 
 class Place(NamedTuple):
@@ -167,7 +160,7 @@ class Editor:
         self.session: Any = self.server.hooks
         # What a disk that is not slow does at once must not depend on how busy the machine is.
         self.session.disk_access.patience.limit_s = TIMEOUT_S if patience_s is None else patience_s
-        self.server.protocol.connected(_Output(self))
+        self.server.protocol.set_writer(_Output(self))
         capabilities = FULL_CLIENT if capabilities is None else capabilities
         self.capabilities = {**capabilities, "general": {"positionEncodings": [encoding]}}
         self.advertised = self.request(
@@ -269,7 +262,7 @@ class Editor:
 
     # -- messages ------------------------------------------------------------------------------------------------------
     def request(self, method: str, params: Json = None) -> Json:
-        """Send a request and return its result; raise `Refused` for an error."""
+        """Send a request and return its result; raise LspError for an error."""
         return self.result(self.begin(method, params))
 
     def begin(self, method: str, params: Json = None) -> int:
@@ -279,10 +272,10 @@ class Editor:
         return self._ids
 
     def result(self, number: int) -> Json:
-        """Wait for the answer to a request and return its result; raise `Refused` for an error."""
+        """Wait for the answer to a request and return its result; raise LspError for an error."""
         answer = self._loop.run_until_complete(self._answer(number))
         if "error" in answer:
-            raise Refused(answer["error"])
+            raise LspError(answer["error"])
         return answer["result"]
 
     def is_answered(self, number: int) -> bool:
@@ -338,7 +331,7 @@ class Editor:
         body = json.dumps({"jsonrpc": "2.0", **message}).encode()
 
         async def deliver() -> None:
-            self.server.protocol.received(b"Content-Length: %d\r\n\r\n%b" % (len(body), body), more=False)
+            self.server.protocol.receive([body])
 
         self._loop.run_until_complete(deliver())
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from goalmap import workflows
+from goalmap.files import recovery
 from goalmap.files.journal import peek
 from goalmap.files.os_layer import LibraryDir
 from goalmap.files.store import locked
@@ -174,7 +175,7 @@ async def test_pending_and_let_go_it_can_be_finished(bench: Any) -> None:
     async with Endpoint([Reply(text=TEXT)]) as endpoint:
         outcome = await bench.generate(endpoint, through_buffer=bench.in_buffer)
     outcome.waiting.close()
-    (waiting,) = workflows.pending(str(bench.root))
+    (waiting,) = recovery.pending(str(bench.root))
     assert (waiting.goal, waiting.slot, waiting.is_buffered) == (("Technical", "DEBUG"), "protocol", True)
     left = workflows.recover(str(bench.root), tell=bench.told.add)
     assert left.exit_code == 75
@@ -277,7 +278,7 @@ async def test_the_text_is_safe_before_anyone_is_asked_and_is_offered_not_paid_f
         assert outcome.kind == "cancelled"
         workflows.recover(str(bench.root), tell=bench.told.add, finish_buffered=True)
         assert bench.told.finished == []
-        assert [waiting.is_reviewed for waiting in workflows.pending(str(bench.root))] == [True]
+        assert [waiting.is_reviewed for waiting in recovery.pending(str(bench.root))] == [True]
         assert bench.map_text == before
         again = await bench.generate(endpoint, review=keep)
         assert len(endpoint.requests) == 1

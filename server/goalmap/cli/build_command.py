@@ -1,4 +1,4 @@
-"""`goalmap build`: the prompt of a goal as the pair of files that its users paste."""
+"""`goalmap build`: write the prompt of a goal as a pair of files, to be pasted into a chat."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the pair; both files or, where a component is missing, none."""
+    """Write both files; none where a component is missing."""
     opened = open_library(options.root)
     goal = find_goal(opened, options.goal)
     persona, template, prompt = build_pair(goal, opened.load(), opened.read, title=options.title)

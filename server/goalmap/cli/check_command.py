@@ -1,4 +1,4 @@
-"""`goalmap check`: what is wrong with the libraries at a path, for people, programs and pipelines."""
+"""`goalmap check`: report what is wrong with the libraries at a path, for people, programs and pipelines."""
 
 from __future__ import annotations
 
@@ -93,12 +93,12 @@ def check(
     max_tokens: int = 0,
 ) -> int:
     """Report the findings; return 1 where one is as severe as `fail_on`."""
-    gc.disable()  # a reading is hundreds of thousands of objects without a cycle, and then the process ends
+    gc.disable()  # a large map is hundreds of thousands of objects without a cycle, and then the process ends
     checked = [_check(map_path, severities, max_tokens) for map_path in maps_at(path)]
     reports.FORMATS[format_](checked, severities)
-    bar = _RANKS.get(fail_on)
+    lowest_failing = _RANKS.get(fail_on)
     worst = max((_RANKS[severities[finding.problem.code]] for one in checked for finding in one.findings), default=-1)
-    return FAILED if bar is not None and worst >= bar else FINE
+    return FAILED if lowest_failing is not None and worst >= lowest_failing else FINE
 
 
 def _check(map_path: str, severities: Mapping[str, Severity], max_tokens: int) -> Checked:
@@ -122,6 +122,6 @@ def _pending(root: str) -> list[Pending]:
 
     if not has_records(root):
         return []
-    from goalmap.files.recovery import pending  # late: the whole of the commit protocol comes with it
+    from goalmap.files.recovery import pending  # late: it imports the whole commit protocol
 
     return pending(root)

@@ -1,4 +1,4 @@
-"""What is printed: messages on stderr, colours where a person reads, and nothing that steers a terminal."""
+"""Printing: messages on stderr, colours on terminals, control characters as escapes, and suggested commands."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _STYLES: Final = {
 
 
 class CliError(Exception):
-    """A command cannot do what was asked; `help` is the next step."""
+    """A command failed; the message says why, and `help` the next step."""
 
     def __init__(self, message: str, *, help: str = "", exit_code: int = FAILED) -> None:  # noqa: A002 - what it is
         super().__init__(message)
@@ -38,9 +38,9 @@ class CliError(Exception):
 
 
 class _Output(io.RawIOBase):
-    """A stream whose reader may go away, or whose disk may be full: that is remembered, and never raised.
+    """A stream that never raises: an error, such as a closed pipe or a full disk, is kept in `fault`.
 
-    What is said about a work must not decide how the work ends.
+    A message about the work must not decide how the work ends.
     """
 
     def __init__(self, raw: io.RawIOBase) -> None:
@@ -71,7 +71,7 @@ class _Output(io.RawIOBase):
 
 
 def _wait_until_writable(descriptor: int) -> None:
-    """Wait for the reader of a pipe or terminal that another program, which shares it, made non-blocking."""
+    """Wait until a pipe or terminal takes more that another program, which shares it, has made non-blocking."""
     import select
 
     select.select([], [descriptor], [])
@@ -79,16 +79,16 @@ def _wait_until_writable(descriptor: int) -> None:
 
 @contextlib.contextmanager
 def output() -> Iterator[None]:
-    """For the length of a command: have stdout and stderr take any character, and survive whoever reads them.
+    """For the length of a command: let stdout and stderr take any character, and raise no error.
 
-    Libraries are UTF-8, whatever the terminal's locale says. A stream that is closed is taken for /dev/null: else the
-    next file that is opened would get its number, and with it what is written there. `fault_of` tells what was lost.
+    Libraries are UTF-8, whatever the terminal's locale is. A stream that is closed is replaced by /dev/null: else the
+    next file that is opened would get its descriptor, and the output. `fault_of` returns the error of a stream.
     """
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = _surviving(sys.stdout), _surviving(sys.stderr)
+    sys.stdout, sys.stderr = _without_errors(sys.stdout), _without_errors(sys.stderr)
     try:
         yield
     finally:
@@ -97,7 +97,7 @@ def output() -> Iterator[None]:
         sys.stdout, sys.stderr = before
 
 
-def _surviving(stream: TextIO) -> TextIO:
+def _without_errors(stream: TextIO) -> TextIO:
     if not isinstance(stream, io.TextIOWrapper):
         return stream
     raw = getattr(stream.buffer, "raw", stream.buffer)
@@ -113,26 +113,26 @@ def _surviving(stream: TextIO) -> TextIO:
 
 
 def drop_rest(stream: TextIO) -> None:
-    """Print nothing more to `stream`, nor what still waits for its reader: nobody is to wait for that."""
+    """Discard what `stream` has not written yet, and everything that is printed later."""
     output = getattr(getattr(stream, "buffer", None), "raw", None)
     if isinstance(output, _Output):
         output.fault = output.fault or BrokenPipeError()
 
 
 def fault_of(stream: TextIO) -> OSError | None:
-    """Return why what was printed to `stream` did not all arrive; None where it did."""
+    """Return the error for which part of the output to `stream` is lost; None where all of it arrived."""
     stream.flush()
     output = getattr(getattr(stream, "buffer", None), "raw", None)
     return output.fault if isinstance(output, _Output) else None
 
 
 def has_colour(stream: TextIO) -> bool:
-    """Whether `stream` is a terminal that shows colours, and nobody asked for none (https://no-color.org)."""
+    """Whether `stream` is a terminal with colours, and NO_COLOR is not set (https://no-color.org)."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def styled(text: str, style: str, stream: TextIO) -> str:
-    """Return `text` in a style: a severity's name, "help", "good" or "strong"; as it is where there are no colours."""
+    """Return `text` in a style: a severity's name, "help", "good" or "strong"; unchanged where there are no colours."""
     return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if has_colour(stream) else text
 
 
@@ -144,32 +144,32 @@ def print_error(message: str, help_text: str = "") -> None:
 
 
 def print_note(message: str) -> None:
-    """Print what happens on stderr."""
+    """Print a message on stderr."""
     print(message, file=sys.stderr)
 
 
 def safe_for_terminal(text: str) -> str:
-    """Return a text of several lines with what could steer a terminal, or turn its direction, as escapes."""
+    """Return `text`, of several lines, with control and direction-changing characters as escapes."""
     return "\n".join("\t".join(visible(part) for part in line.split("\t")) for line in text.split("\n"))
 
 
 def print_text(text: str) -> None:
-    """Print a component's or prompt's text on stdout: just as it is, but on a terminal what could steer it escaped."""
+    """Print a text on stdout: unchanged, but on a terminal with control characters as escapes."""
     print(safe_for_terminal(text) if sys.stdout.isatty() else text)
 
 
 def command(*arguments: str, root: str = ".") -> str:
     """Return a command of Goalmap's as one types it: `goalmap show 'A & B' --root 'my lib'`.
 
-    `root` is the `--root` to repeat; none is needed where one already is in the library. Control characters are shown
-    as escapes: safe to look at is worth more here than fit to be run.
+    `root` is the `--root` to repeat, left out for the current folder. Control characters become escapes, although the
+    command then cannot be run: it must be safe to look at.
     """
     words = ["goalmap", *arguments, *([] if root == os.curdir else ["--root", root])]
     return visible(shell_words(words))
 
 
 def shell_words(words: Sequence[str]) -> str:
-    """Return `words` as the command line of this system's shell has them, quoted where they need it."""
+    """Return `words` as one command line, quoted for this system's shell where they need it."""
     if os.name == "nt":
         import subprocess
 
@@ -186,7 +186,7 @@ def with_root(message: str, root: str) -> str:
 
 @cache
 def shown_path(path: str) -> str:
-    """Return `path` as a person wants it: relative where it is below the current folder."""
+    """Return `path` as messages show it: relative where it is below the current folder."""
     try:
         relative = os.path.relpath(path)
     except ValueError:  # another drive

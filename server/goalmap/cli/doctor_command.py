@@ -1,4 +1,4 @@
-"""`goalmap doctor`: what Goalmap finds on this machine, for a look of one's own or for a report. It shows no key."""
+"""`goalmap doctor`: print what Goalmap finds on this machine, for its user or for a bug report. It shows no key."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PACKAGES: Final = ("pygls", "lsprotocol", "pydantic", "openai", "jinja2", "rapi
 _EXTRAS: Final = {"local": "xllamacpp", "tokens": "bpe-openai"}
 _KEYS: Final = ("GOALMAP_API_KEY", "OPENAI_API_KEY")
 
-# What is said, and whether it is as it should be; None where it is only a fact.
+# A name, a value, and whether it is as it should be; None where it can be neither right nor wrong.
 Fact = tuple[str, str, bool | None]
 
 
@@ -70,15 +70,15 @@ def _model() -> Iterator[Fact]:
 
     model = DEFAULTS.model_settings(os.environ)
     embedded: str
-    is_there = True
+    is_installed = True
     try:
         weights = LocalModel().weights()
         embedded = f"{weights.name} in {weights.path}"
     except ModelError as error:
-        embedded, is_there = str(error), False
+        embedded, is_installed = str(error), False
     if not model.is_configured:
-        yield "model", "the small model on this machine" if is_there else "none", is_there
-        yield "local model", embedded, is_there
+        yield "model", "the local model" if is_installed else "none", is_installed
+        yield "local model", embedded, is_installed
         return
     problem = model.problem()
     yield "model", str(problem) if problem else f"{model.name or 'the default'} at {model.address}", problem is None
@@ -86,8 +86,8 @@ def _model() -> Iterator[Fact]:
     if key is None:
         yield "key", f"none; {_KEYS[0]} and {_KEYS[1]} are not set", None
     else:
-        whither = "sent to this address" if model.sends_key else "not sent: it belongs to another address"
-        yield "key", f"from {key}, {whither}", model.sends_key
+        use = "sent to this address" if model.sends_key else "not sent: it belongs to another address"
+        yield "key", f"from {key}, {use}", model.sends_key
     yield "local model", embedded, None
 
 
@@ -119,23 +119,23 @@ def _library(root: str) -> Iterator[Fact]:
 
 
 def _file_system(folder: str) -> Iterator[Fact]:
-    """Try what a commit needs, in a scratch folder beside the map, which is where it counts."""
+    """Try what a commit needs, in a scratch folder beside the map: file systems differ."""
     try:
         scratch = tempfile.mkdtemp(prefix=".goalmap-doctor-", dir=folder)
     except OSError as error:
         yield "file system", f"nothing can be committed here: {explain(error)}", False
         return
     try:
-        found = _capabilities(scratch)
+        capabilities = _capabilities(scratch)
     except OSError as error:
         yield "file system", f"it fails: {explain(error)}", False
         return
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    has = [name for name, there in found.items() if there]
-    lacks = [name for name, there in found.items() if not there]
-    said = f"has {', '.join(has)}" + (f"; goes on without {', '.join(lacks)}" if lacks else "")
-    yield "file system", said, found["locks"]
+    has = [name for name, works in capabilities.items() if works]
+    lacks = [name for name, works in capabilities.items() if not works]
+    summary = f"has {', '.join(has)}" + (f"; works without {', '.join(lacks)}" if lacks else "")
+    yield "file system", summary, capabilities["locks"]
 
 
 def _capabilities(scratch: str) -> dict[str, bool]:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from goalmap.files.report import Place
     from goalmap.generation.model import ModelSettings
 
-_AT_ONCE: Final = 1  # what is written is shown as it comes: two texts at once could not be told apart
+_AT_ONCE: Final = 1  # the text is printed as it is written: two at once could not be told apart
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
     return _Run(opened, options).run(references)
 
 
-# -- which -----------------------------------------------------------------------------------------------------------
+# -- what to generate ------------------------------------------------------------------------------------------------
 def _references(opened: Opened, options: argparse.Namespace) -> list[tuple[Reference, tuple[Place, ...]]]:
     """Return what is to be generated: each component by its first reference, with the other places that name it."""
     from goalmap.workflows import missing_references, shared_references
@@ -89,7 +89,8 @@ def _references(opened: Opened, options: argparse.Namespace) -> list[tuple[Refer
     if options.all:
         library = opened.load()
         missing = missing_references(goals, library)
-        return shared_references([found for found in missing if options.slot in (None, found.slot)], library)
+        chosen = [reference for reference in missing if options.slot in (None, reference.slot)]
+        return shared_references(chosen, library)
     return [(_one_reference(opened, goals[0], options.slot, options.index), ())]
 
 
@@ -108,10 +109,10 @@ def _one_reference(opened: Opened, goal: Goal, slot: str, index: int | None) -> 
     library = opened.load()
     references = goal.slots[slot].references
     name = f"{visible(goal.name)}, {visible(slot)}"
-    missing = [found for found in references if not library.has(slot, found.file)]
+    missing = [reference for reference in references if not library.has(slot, reference.file)]
     shown = [] if opened.asked_root == os.curdir else [opened.asked_root]
     if index is not None:
-        chosen = [found for found in references if found.index == index]
+        chosen = [reference for reference in references if reference.index == index]
         if not chosen:
             last = len(references) - 1
             what = f"a list with the indices 0 to {last}" if goal.slots[slot].is_list else "no list: leave out --index"
@@ -121,7 +122,7 @@ def _one_reference(opened: Opened, goal: Goal, slot: str, index: int | None) -> 
     if not chosen:
         raise CliError(f"{name} has no missing component", help=f"to see what is missing: {command('check', *shown)}")
     if len(chosen) > 1:
-        which = ", ".join(f"{found.index} ({visible(found.file)})" for found in chosen)
+        which = ", ".join(f"{reference.index} ({visible(reference.file)})" for reference in chosen)
         raise CliError(
             f"{name} has {len(chosen)} missing components", help=f"say which by --index, or give --all: {which}"
         )
@@ -131,14 +132,14 @@ def _one_reference(opened: Opened, goal: Goal, slot: str, index: int | None) -> 
     return chosen[0]
 
 
-# -- doing it --------------------------------------------------------------------------------------------------------
+# -- generate --------------------------------------------------------------------------------------------------------
 @dataclass
 class _Run:
     """One call of the command."""
 
     opened: Opened
     options: argparse.Namespace
-    worst: int | None = None  # the gravest exit code of what has ended so far
+    worst: int | None = None  # the highest exit code so far
 
     def run(self, references: list[tuple[Reference, tuple[Place, ...]]]) -> int:
         from goalmap.settings import DEFAULTS
@@ -161,10 +162,10 @@ class _Run:
         return self.run_interruptibly(self.generate(requests, model, skipped=among - len(requests)))
 
     def run_interruptibly(self, work: Coroutine[Any, Any, int]) -> int:
-        """Run `work` to its end, or to that of its cancellation by Ctrl-C.
+        """Run `work`, cancel it on Ctrl-C, and return its exit code.
 
-        It is cancelled once: closing the connection and keeping the text take a moment, and an impatient second Ctrl-C
-        must not break that off.
+        It is cancelled only once: a second Ctrl-C must not interrupt the closing of the connection and the parking of
+        the text.
         """
         is_interrupted = False
 
@@ -185,7 +186,7 @@ class _Run:
             except asyncio.CancelledError:
                 return INTERRUPTED if self.worst is None else self.worst
             finally:
-                # Ignored for good after one: what is left is to say what became of the work, and to end.
+                # After a Ctrl-C the rest, printing the outcome, is not interrupted by another one.
                 signal.signal(signal.SIGINT, signal.SIG_IGN if is_interrupted else before)
 
         return asyncio.run(watched())
@@ -238,7 +239,7 @@ class _Run:
             return summary.exit_code
 
     def neighbours(self) -> workflows.Neighbours:
-        """Return the library as it is on disk now: earlier components of this run are part of it."""
+        """Return the library as it is on disk now, with the components that this run has committed."""
         from goalmap.workflows import Neighbours
 
         opened = open_library(self.opened.root)
@@ -246,9 +247,9 @@ class _Run:
 
     # -- the description
     def description(self, reference: Reference, *, among: int) -> str:
-        """Return the description that was given, that stands in the map, or that a person types.
+        """Return the description from `--description`, from the map, or from the terminal.
 
-        It is empty where a person leaves out one of several.
+        It is empty where the user leaves out one of several.
         """
         goal = self.opened.goal_map.goal(reference.goal)
         given = self.options.description
@@ -298,7 +299,7 @@ def _model_name(model: ModelSettings) -> str:
 
 
 def _ask(what: str, example: str, *, may_skip: bool) -> str:
-    """Return a description typed by a person; raise CliError where it is empty and may not be."""
+    """Return a description typed at the terminal; raise CliError where it is empty unless it may be skipped."""
     print_note(
         f"Describe {visible(what)} in one line, for example: {visible(example)}"
         + (" (Enter alone leaves it out)" if may_skip else "")
@@ -324,11 +325,7 @@ def _abort() -> NoReturn:
 class _Progress:
     """Shows on stderr what the model writes, as it writes."""
 
-    def __init__(self) -> None:
-        self._at_line_start = True
-
     def chunk(self, text: str) -> None:
-        self._at_line_start = text.endswith("\n")
         print(safe_for_terminal(text), end="", file=sys.stderr, flush=True)
 
     def restarted(self) -> None:
@@ -336,7 +333,7 @@ class _Progress:
 
 
 def _report(outcome: workflows.Outcome, root: str) -> None:
-    """Say on stdout what was committed, and on stderr what was not."""
+    """Print on stdout what was committed, and on stderr what was not."""
     print_note("")
     for note in outcome.notes:
         print_note(f"{styled('note', 'help', sys.stderr)}: {with_root(note, root)}")

@@ -1,15 +1,18 @@
-"""`goalmap init`: a small library to start from."""
+"""`goalmap init`: write a small library to start from."""
 
 from __future__ import annotations
 
 import argparse
 import os
+from pathlib import Path
 
 from goalmap.cli.console import CliError, command, shown_path
-from goalmap.cli.starter import COMPONENTS, MAP
 from goalmap.core.exit_codes import FINE
-from goalmap.core.naming import MAP_NAME
+from goalmap.core.naming import COMPONENTS, MAP_NAME
 from goalmap.files.errors import explain
+
+# Its map is not called goal_map.json: it is no library of whoever checks the folder that Goalmap is installed in.
+_LIBRARY = Path(__file__).with_name("starter_library")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,9 +28,9 @@ def run(options: argparse.Namespace) -> int:
     if os.path.lexists(map_path):
         raise CliError(f"{shown_path(map_path)} exists already", help=f"to validate it: {_check(options.dir)}")
     try:
-        for path, text in COMPONENTS.items():
-            _write(os.path.join(options.dir, *path.split("/")), text)
-        _write(map_path, MAP)
+        for file in sorted((_LIBRARY / COMPONENTS).rglob("*.txt")):
+            _copy(file, os.path.join(options.dir, *file.relative_to(_LIBRARY).parts))
+        _copy(_LIBRARY / "map.json", map_path)
     except OSError as error:
         raise CliError(f"cannot start a library: {explain(error)}") from error
     root = os.curdir if os.path.samefile(options.dir, os.curdir) else options.dir
@@ -39,13 +42,11 @@ def _check(folder: str) -> str:
     return command("check", *([] if os.path.samefile(folder, os.curdir) else [folder]))
 
 
-def _write(path: str, text: str) -> None:
-    folder = os.path.dirname(path)
-    if folder:
-        os.makedirs(folder, exist_ok=True)
+def _copy(source: Path, path: str) -> None:
+    os.makedirs(os.path.dirname(path) or os.curdir, exist_ok=True)
     try:
         with open(path, "x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+            file.write(source.read_text(encoding="utf-8"))
     except FileExistsError:
         print(f"{shown_path(path)} (kept as it was)")
     else:

@@ -21,9 +21,9 @@ _MAX_SHOWN = 5
 
 
 class Opened(NamedTuple):
-    """A library as it is on disk. `faults` is what is wrong with the reading of its map.
+    """A library as it is on disk. `faults` are the findings about reading its map.
 
-    `asked_root` is the folder by which it was asked for, to be repeated in commands that are suggested.
+    `asked_root` is the folder that the user named, to be repeated in suggested commands.
     """
 
     root: str
@@ -69,9 +69,9 @@ def maps_at(path: str) -> list[str]:
     if os.path.basename(path) == MAP_NAME:
         return [path]
     if os.path.isdir(path):
-        found = list(find_maps(path))
-        if found:
-            return found
+        maps = list(find_maps(path))
+        if maps:
+            return maps
     above = map_of(os.path.abspath(path))
     if above is None:
         raise _no_map(path)
@@ -92,7 +92,7 @@ def _unless_here(path: str) -> list[str]:
 
 
 def open_map(map_path: str) -> tuple[Opened | None, list[LocatedProblem]]:
-    """Return the library of a map, and what is wrong with the reading of the map; None where it cannot be read."""
+    """Return the library of a map, or None where the map cannot be read; and the problems of reading it."""
     goal_map, faults = read_map(map_path)
     if goal_map is None:
         return None, faults
@@ -133,11 +133,11 @@ def open_libraries(path: str) -> Iterator[Opened]:
 
 def find_goal(opened: Opened, name: str) -> Goal:
     """Return the goal that GOAL means: a name, or a path joined by `/` where a name is ambiguous."""
-    found = opened.goal_map.named(name)
-    if len(found) == 1:
-        return found[0]
-    if found:
-        paths = ["/".join(goal.path) for goal in found]
+    goals = opened.goal_map.named(name)
+    if len(goals) == 1:
+        return goals[0]
+    if goals:
+        paths = ["/".join(goal.path) for goal in goals]
         raise CliError(
             f"{visible(name)} is ambiguous: {len(paths)} goals match",
             help="say which one: " + _some(paths),
@@ -160,7 +160,7 @@ def _some(names: list[str]) -> str:
 
 
 def warn_of_syntax(opened: Opened) -> None:
-    """Say on stderr that the map is broken, so that what follows may lack something."""
+    """Print on stderr that the map has a syntax error, so that the output may be incomplete."""
     broken = next(opened.goal_map.syntax_problems(), None)
     if broken is not None:
         span, message = broken

@@ -1,4 +1,4 @@
-"""`goalmap list`: the goals of a library, and what they are made of."""
+"""`goalmap list`: print the goals of a library, and their components."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The command `goalmap`: reads the arguments and hands them to the one command that is meant.
+"""The command `goalmap`: parse the arguments and run one command.
 
-Only that command's module is imported, so that none waits for what another needs.
+Only that command's module is imported, so that no command waits for the imports of another.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ COMMANDS: Final = {
     "init": "start a library",
     "schema": "print the JSON schema of goal_map.json",
     "doctor": "show what Goalmap finds on this machine",
-    "model": "manage the small model that runs on this machine",
+    "model": "manage the local model",
     "lsp": "run the language server",
 }
-# Whose exit code tells what became of the library; that of the others tells whether all was printed.
+# The exit code of these says what became of the work; that of the others also whether all output was written.
 _CHANGING: Final = frozenset({"build", "generate", "undo", "recover", "init", "model"})
 
 
@@ -115,7 +115,7 @@ def _run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         import signal
 
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # once more changes nothing, and must not interrupt the message
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one must not interrupt the message
         drop_rest(sys.stdout)
         print_error("interrupted")
         return INTERRUPTED
@@ -126,7 +126,7 @@ def _command(arguments: list[str]) -> str | None:
 
 
 def _code_after_output(code: int, arguments: list[str]) -> int:
-    """Return the exit code of a command that ended with `code`, now that what it printed is known to have arrived."""
+    """Return the exit code of a command that ended with `code`, after a look at whether its output arrived."""
     fault = fault_of(sys.stdout)
     if fault is None:
         return code

@@ -1,4 +1,4 @@
-"""`goalmap model install`: fetch the weights of the small model that runs on this machine."""
+"""`goalmap model install`: download the weights of the local model."""
 
 from __future__ import annotations
 

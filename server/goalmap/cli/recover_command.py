@@ -1,4 +1,4 @@
-"""`goalmap recover`: finish what an interruption left, and say what becomes of texts that wait for a review."""
+"""`goalmap recover`: finish interrupted generations; show, keep or discard texts that wait for a review."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Say what was done with each record of the journal."""
+    """Recover, and print what was done with each record of the journal."""
     from goalmap import workflows
 
     root = root_of(options.root)
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
         for message in workflows.describe(report, waiting=True):
             print(with_root(message, options.root), flush=True)
 
-    # Whoever asks on a command line wants the map on disk to have it, whatever an editor was to do.
+    # On the command line the map on disk is changed, also where an editor was to save it.
     recovered = workflows.recover(root, tell=tell, finish_buffered=True)
     if recovered.exit_code == FAILED:
         raise CliError(recovered.error)

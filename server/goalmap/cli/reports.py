@@ -1,4 +1,4 @@
-"""The forms in which `goalmap check` reports: text, JSON, SARIF and GitHub's workflow commands.
+"""The formats of `goalmap check`: text, JSON, SARIF and GitHub's workflow commands.
 
 Lines and columns count from 1, columns in code points, ends exclusive, as SARIF's `unicodeCodePoints` has it.
 """
@@ -18,7 +18,7 @@ from goalmap.core.problems import SEVERITIES, Severity, near_files
 from goalmap.core.text import Span, visible
 from goalmap.inspection import LocatedProblem
 
-# Looking for near names costs more than everything else: a library without its components has thousands to look for.
+# Finding near names costs more than everything else, and a library without its components lacks thousands.
 _MAX_NEAR = 20
 
 
@@ -46,7 +46,7 @@ Format: TypeAlias = Callable[[Sequence[Checked], Severities], None]
 
 
 def _near(checked: Sequence[Checked]) -> dict[int, list[str]]:
-    """Return the names that missing references may have meant, by the finding's id; of the first ones only."""
+    """Return the names like those of missing components, by the finding's id; for the first ones only."""
     missing = [
         (finding, one.library)
         for one in checked
@@ -58,7 +58,7 @@ def _near(checked: Sequence[Checked]) -> dict[int, list[str]]:
 
 # -- text ------------------------------------------------------------------------------------------------------------
 def as_text(checked: Sequence[Checked], severities: Severities) -> None:
-    """One line a finding, as compilers do, and a summary."""
+    """Print a line for each finding, as compilers do, and a summary."""
     near = _near(checked)
     for one in checked:
         for finding in one.findings:
@@ -91,7 +91,7 @@ def _summary(checked: Sequence[Checked], severities: Severities) -> str:
 
 # -- JSON ------------------------------------------------------------------------------------------------------------
 def as_json(checked: Sequence[Checked], severities: Severities) -> None:
-    """One object: `findings`, and how many of each severity there are."""
+    """Print an object with `findings`, and with the number of each severity."""
     near = _near(checked)
     findings = [
         {
@@ -136,7 +136,7 @@ _SARIF_LEVELS: Final = {"error": "error", "warning": "warning", "information": "
 
 
 def as_sarif(checked: Sequence[Checked], severities: Severities) -> None:
-    """SARIF 2.1.0 (OASIS), the form that code scanning services take."""
+    """Print SARIF 2.1.0 (OASIS), which code scanning services read."""
     rules = [
         {"id": code, "defaultConfiguration": {"level": _SARIF_LEVELS[severity]}}
         for code, severity in SEVERITIES.items()
@@ -181,7 +181,7 @@ _GITHUB_COMMANDS: Final = {"error": "error", "warning": "warning", "information"
 
 
 def as_github(checked: Sequence[Checked], severities: Severities) -> None:
-    """Workflow commands of GitHub Actions, which become annotations on the files."""
+    """Print workflow commands of GitHub Actions, which become annotations of the files."""
     for one in checked:
         for finding in one.findings:
             span, problem = finding.span, finding.problem
@@ -202,7 +202,7 @@ def _relative(path: str) -> str:
 
 
 def _escaped(text: str, more: str = "") -> str:
-    """Return `text` as workflow commands want it: a percent sign, line breaks and `more` as %XX."""
+    """Return `text` escaped for workflow commands: percent signs, line breaks and the characters of `more` as %XX."""
     for character in "%\r\n" + more:
         text = text.replace(character, f"%{ord(character):02X}")
     return text

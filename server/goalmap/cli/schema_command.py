@@ -1,4 +1,4 @@
-"""`goalmap schema`: the JSON schema of goal_map.json, for editors and validators."""
+"""`goalmap schema`: print the JSON schema of goal_map.json, for editors and validators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`goalmap show`: the prompt of a goal on stdout, and nothing else there."""
+"""`goalmap show`: print the prompt of a goal on stdout, and nothing else there."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_goal(parser)
     add_root(parser)
-    parser.add_argument("--tokens", action="store_true", help="say on stderr how many tokens the prompt has")
+    parser.add_argument("--tokens", action="store_true", help="print on stderr how many tokens the prompt has")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the prompt that the options mean."""
+    """Print the prompt as the options say."""
     return show(options.goal, options.root, tokens=options.tokens)
 
 

@@ -16,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Restore the map and remove the component, if neither has changed since; all of them after `generate --all`."""
+    """Undo the last generation, with all components of a `generate --all`; what has changed since is kept."""
     from goalmap import workflows
 
     undone = workflows.undo(root_of(options.root), tell=print_reports(options.root))

@@ -1,6 +1,6 @@
 """Renaming: which edits keep a library whole when a file, a goal, a slot or a category gets another name.
 
-What must not be done raises `Refused`, before anything has moved; the message says why and what to do.
+What must not be done raises `RenameRefused`, before anything has moved; the message says why and what to do.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from goalmap.core.naming import (
 from goalmap.core.text import Span, visible
 
 
-class Refused(ValueError):
+class RenameRefused(ValueError):
     """This cannot be renamed so; the message says why."""
 
 
@@ -64,7 +64,7 @@ def target_at(goal_map: GoalMap, line: int, column: int) -> Target | None:
 def rename_key_edits(goal_map: GoalMap, target: Target, name: str) -> list[Edit]:
     """Return the edits that rename a goal, a category, or a slot of one goal with the description of that slot."""
     if not name.strip():
-        raise Refused("A name is needed")
+        raise RenameRefused("A name is needed")
     if name == target.name:
         return []
     if target.goal is not None:
@@ -73,21 +73,21 @@ def rename_key_edits(goal_map: GoalMap, target: Target, name: str) -> list[Edit]
     if container is not None and name in _keys_of(goal_map, container.parent):
         above = "/".join(path_of(container)[:-1])
         where = f"The category {visible(above)}" if above else "The map"
-        raise Refused(f"{where} has {visible(name)} already: choose another name, or rename that one first")
+        raise RenameRefused(f"{where} has {visible(name)} already: choose another name, or rename that one first")
     return [rename_key(goal_map, target.span, name)]
 
 
 def _slot_edits(goal_map: GoalMap, target: Target, goal: Goal, name: str) -> list[Edit]:
     shown = visible(name)
     if not is_slot(name):
-        raise Refused(f"{shown} does not name a slot: description, title and names with $ have other meanings")
+        raise RenameRefused(f"{shown} does not name a slot: description, title and names with $ have other meanings")
     reason = unsafe_slot_reason(name)
     if reason:
-        raise Refused(f"{shown} cannot name a slot: it {reason}")
+        raise RenameRefused(f"{shown} cannot name a slot: it {reason}")
     if TEMPLATE_SLOT in (name, target.name):
-        raise Refused("template is no slot like the others: it names the goal's template, and keeps its name")
+        raise RenameRefused("template is no slot like the others: it names the goal's template, and keeps its name")
     if name in goal.slots:
-        raise Refused(f"{visible(goal.name)} has a slot {shown} already: choose another name")
+        raise RenameRefused(f"{visible(goal.name)} has a slot {shown} already: choose another name")
     edits = [rename_key(goal_map, target.span, name)]
     described, renamed = f"{target.name}${DESCRIPTION}", f"{name}${DESCRIPTION}"
     if described in goal.texts and renamed not in goal.texts:
@@ -113,20 +113,20 @@ def _key_span(goal_map: GoalMap, goal: Goal, key: str) -> Span | None:
 
 # -- files -----------------------------------------------------------------------------------------------------------
 def check_file_name(library: Library, reference: Reference, name: str) -> None:
-    """Raise `Refused` where the file of `reference` must not be named `name`."""
+    """Raise `RenameRefused` where the file of `reference` must not be named `name`."""
     if not name.strip():
-        raise Refused("A file name is needed")
+        raise RenameRefused("A file name is needed")
     reason = unsafe_reason(name)
     if reason:
-        raise Refused(f"{visible(name)} cannot name a component: it {reason}")
+        raise RenameRefused(f"{visible(name)} cannot name a component: it {reason}")
     if _is_hidden(name):
-        raise Refused(f"{visible(name)} begins with a dot: such files are no components")
+        raise RenameRefused(f"{visible(name)} begins with a dot: such files are no components")
     folder = library.folders.get(library.folder(reference.slot))
     existing = folder.folded.get(same_for_some_systems(name)) if folder else None
     # Another spelling of the same file is no clash; a file that does not exist can only be named anew.
     if existing is not None and existing != reference.file and library.has(reference.slot, reference.file):
         path = library.path(reference.slot, existing)
-        raise Refused(f"{visible(path)} exists already: choose another name, or delete that file first")
+        raise RenameRefused(f"{visible(path)} exists already: choose another name, or delete that file first")
 
 
 def _is_hidden(file: str) -> bool:

@@ -1,4 +1,4 @@
-"""Whole files or none: new files that are complete before they get their name, and the replacement of the map."""
+"""Atomic writes: new files that are complete before they get their name, and the replacement of the map."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from goalmap.files.os_layer import LibraryDir
     from goalmap.files.store import Store
 
-_LOOKS = 8  # for a map that is missing or half: half a second in all, each wait twice the last
+_READ_TRIES = 8  # for a map that is missing or incomplete: half a second in all, each wait twice the last
 _KEEPS_CHANGING_S = 15.0
 _WRITER_WAIT_S = 0.5
 _PAUSE_S = 0.002
 
 
 def write_whole(folder: LibraryDir, name: str, data: bytes, *, mode: int = 0o600, like: MapState | None = None) -> None:
-    """Write a new file, durably; over a leftover of the same name, which must be ours. Its name is not made durable.
+    """Write a new file, durably; replace a leftover of the same name, which must be ours. Its name is not made durable.
 
-    `mode` is subject to the umask; `like` gives mode, owner and attributes of a file that the new one will replace.
+    `mode` is subject to the umask; with `like` the file gets the mode, owner and attributes of the one it will replace.
     """
     folder.unlink(name)
     fd = folder.open_file(name, CREATE_NEW, 0o600 if like else mode)
@@ -67,7 +67,7 @@ class _Open:
 
 @dataclass(frozen=True)
 class MapState:
-    """The map at one moment."""
+    """The map as it was read: its bytes and its status."""
 
     folder: LibraryDir
     name: str
@@ -76,22 +76,23 @@ class MapState:
 
     @property
     def text(self) -> str:
-        """Its text with BOM and line ends; encoding it again gives the same bytes."""
+        """Its text, with BOM and line ends: encoded again it is the same bytes."""
         return self.data.decode()
 
     def is_still(self, other: MapState) -> bool:
         """Whether `other` has the same bytes, mode and owner."""
-        looks = (self.status.st_mode, self.status.st_uid, self.status.st_gid)
-        return self.data == other.data and looks == (other.status.st_mode, other.status.st_uid, other.status.st_gid)
+        mode_and_owner = (self.status.st_mode, self.status.st_uid, self.status.st_gid)
+        theirs = (other.status.st_mode, other.status.st_uid, other.status.st_gid)
+        return self.data == other.data and mode_and_owner == theirs
 
 
 class MapFile:
     """The library's `goal_map.json`, or the file in the library that it links to; the lock must be held.
 
-    Replacing it leaves two kinds of temporary files beside it, for the time of a few calls:
-    `.goal_map.<tx>.new` is being written; `.goal_map.<tx>.<read>.<written>.tmp` is complete and ready to be exchanged,
-    or has been exchanged and is what the map was. The two short hashes, of what we read and of what we wrote, tell
-    which, and whether somebody wrote the map in between.
+    During a replacement two kinds of temporary files are beside it. `.goal_map.<tx>.new` is being written.
+    `.goal_map.<tx>.<read>.<written>.tmp` is complete and ready to be exchanged with the map, or has been exchanged and
+    is the old map. The two short hashes, of the text that was read and of the text that was written, tell which, and
+    whether another program wrote the map in between.
     """
 
     def __init__(self, store: Store) -> None:
@@ -113,23 +114,23 @@ class MapFile:
 
     # -- reading
     def parse(self, text: str) -> GoalMap:
-        """Return the reading of `text`, which is most often the one that was read last: parsing is what costs most."""
+        """Return `text` parsed. The last result is cached: parsing is the most expensive step of a commit."""
         if self._last_parsed is None or self._last_parsed[0] != text:
             self._last_parsed = (text, parse(text))
         return self._last_parsed[1]
 
     def read(self) -> MapState:
-        """Return the map, which is whole and valid JSON; raise MapUnreadable.
+        """Return the map, which is valid JSON; raise MapUnreadable after half a second without one.
 
-        Editors truncate and write, and git unlinks and writes: what is missing or half may be whole in a moment.
+        Editors truncate the file and write it, git unlinks it and writes it: it may be complete in a moment.
         """
-        for look in range(_LOOKS):
+        for attempt in range(_READ_TRIES):
             state = self._look()
             problem = _problem(state)
             if state is not None and problem is None:
                 return state
-            if look < _LOOKS - 1:
-                time.sleep(_PAUSE_S * 2**look)
+            if attempt < _READ_TRIES - 1:
+                time.sleep(_PAUSE_S * 2**attempt)
         raise MapUnreadable(problem or "")
 
     def _look(self) -> MapState | None:
@@ -143,10 +144,10 @@ class MapFile:
 
     # -- writing
     def replace(self, tx: str, edit: Callable[[str], str | None]) -> None:
-        """Put `edit(text)` in the place of the map's text, durably; None from `edit` says that all is done already.
+        """Replace the map's text by `edit(text)`, durably; if `edit` returns None there is nothing to change.
 
-        `edit` is asked again whenever somebody else wrote the map meanwhile, and may raise to give up. What others
-        write is never lost: it stays the map's text, or a file among the parked ones, which `commit.let_go` tells (I7).
+        `edit` is called again whenever another program wrote the map meanwhile, and may raise to give up. What others
+        write is never lost: it stays the map, or is kept in `parked/`, which `commit.let_go` reports (I7).
         """
         end_s = time.monotonic() + _KEEPS_CHANGING_S
         while True:
@@ -169,48 +170,53 @@ class MapFile:
         self.folder.sync()
 
     def _put(self, tx: str, base: MapState, wanted: bytes) -> bool:
-        """Try once to put `wanted` in the place of `base`; False where somebody else was faster."""
+        """Try once to replace `base` by `wanted`; return False where another program has written the map."""
         fresh = f".goal_map.{tx}.new"
         ready = f".goal_map.{tx}.{_short(base.data)}.{_short(wanted)}.tmp"
         try:
             write_whole(self.folder, fresh, wanted, like=base)
-            # Only a whole file gets the name that says what is in it: what is found there later and is neither what we
-            # read nor what we wrote was written by somebody else.
+            # Only a complete file gets the name with the hashes: if it holds neither the text that we read nor the one
+            # that we wrote, another program wrote it.
             self.folder.replace(fresh, self.folder, ready)
-            # Nobody writes to this file; a file system that says so of it says so of all.
+            # Nobody writes to this file: a file system that reports a writer of it reports one of every file.
             self._can_see_writers = not self._is_being_written(ready)
-            now = self._look()
-            if now is None or not base.is_still(now) or self._is_being_written(self.name) or self._is_touched(now):
+            fresh_map = self._look()
+            if (
+                fresh_map is None
+                or not base.is_still(fresh_map)
+                or self._is_being_written(self.name)
+                or self._is_touched(fresh_map)
+            ):
                 self.folder.unlink(ready)
                 return False
-            # The map's name first: whoever watches the folder then hears last that the map has come. The other way
-            # round it hears last that the map has gone, and VS Code's watcher, which sums up, says nothing at all.
+            # The map's name comes first, so the last event that a watcher of the folder gets is the map's creation. In
+            # the other order it is the map's deletion, and VS Code's watcher, which merges events, reports nothing.
             if self.folder.exchange(self.name, ready):
                 return self.settle(tx)
-            # No such call here. Whoever writes between the last look and this line loses, and nothing can tell.
+            # No exchange here. What another program writes between the last look and this line is lost, unnoticed.
             self.folder.replace(ready, self.folder, self.name)
-        except FileNotFoundError:  # the map is gone for a moment
+        except FileNotFoundError:  # another program is replacing the map
             self.settle(tx)
             return False
         except OSError:
             with contextlib.suppress(OSError):
-                self.settle(tx)  # the call may have failed before or after it took effect: look which
+                self.settle(tx)  # the call may have failed before or after it took effect
             raise
         return True
 
     def _sync_content(self) -> None:
-        """Make the map's bytes durable, which an editor or an earlier run may have left in memory."""
+        """Make the map's bytes durable: an editor or an earlier run may have written them without an fsync."""
         fd = self.folder.open_file(self.name, READ_WRITE)
         try:
-            os_layer.sync_file(fd)  # else a power cut takes the editor's save, after the record is gone (I3, I8)
+            os_layer.sync_file(fd)  # else a power cut undoes the editor's save, after the record is dropped (I3, I8)
         finally:
             os_layer.close(fd)
 
     def settle(self, tx: str) -> bool:
-        """Remove the temporary files of `tx`; False where one of them held what somebody else had written.
+        """Remove the temporary files of `tx`; return False where one of them held the text of another program.
 
-        That goes back to be the map if the map is still what we wrote; otherwise somebody wrote over ours too, and the
-        older of the two is parked. To be called before believing what the map says.
+        That text becomes the map again if the map is still what we wrote. Otherwise another program has overwritten
+        ours too, and the older of the two texts is parked. To be called before the map is read.
         """
         undisturbed = True
         for name in self.folder.names():
@@ -231,18 +237,18 @@ class MapFile:
             current = safe_open.read_regular(self.folder, self.name, cap_bytes=MAX_MAP_BYTES)
             ours_is_there = current is not None and _short(current) == written
             if ours_is_there and _is_json(held) and self.folder.exchange(self.name, name):
-                continue  # theirs is the map again; what came out is ours, unless yet another one wrote
+                continue  # theirs is the map again; the file now holds ours, unless yet another program wrote
             parked = f"goal_map.{tx}.{_short(held)}.json"
             self.folder.replace(name, self._parked, parked)
-            self._parked.sync()  # their edit is in no other place (I7)
-            self.folder.sync()  # else a power cut brings the file back, when no record tells any more whose it is (I3)
+            self._parked.sync()  # their edit is nowhere else (I7)
+            self.folder.sync()  # else a power cut brings the file back, when no record identifies it any more (I3)
             return False
 
     def _when_quiet(self, name: str, expected: tuple[str, str]) -> tuple[bytes, bool]:
-        """Return what the file holds once it is whole and nobody writes to it; after half a second in any case."""
+        """Return the file's bytes, and whether they are complete and nobody writes to it; wait half a second for it."""
         end_s = time.monotonic() + _WRITER_WAIT_S
         while True:
-            # First who writes, then what is there: the other way round, what came in between would be lost.
+            # First look for a writer, then read: in the other order, bytes that are written in between would be lost.
             is_free = not self._is_being_written(name)
             data = safe_open.read_regular(self.folder, name, cap_bytes=MAX_MAP_BYTES) or b""
             is_quiet = is_free and (_short(data) in expected or _is_json(data))
@@ -251,14 +257,14 @@ class MapFile:
             time.sleep(_PAUSE_S)
 
     def _is_touched(self, state: MapState) -> bool:
-        """Whether somebody wrote the map since it was read; reading it again would take longer, and so tell less."""
-        status, then = self.folder.lstat(self.name), state.status
+        """Whether the map was written since it was read; reading it again takes longer, so it would notice less."""
+        status, before = self.folder.lstat(self.name), state.status
         return status is None or (
-            (status.st_ino, status.st_size, status.st_mtime_ns) != (then.st_ino, then.st_size, then.st_mtime_ns)
+            (status.st_ino, status.st_size, status.st_mtime_ns) != (before.st_ino, before.st_size, before.st_mtime_ns)
         )
 
     def _is_being_written(self, name: str) -> bool:
-        """Whether a program has the file open to write: what it writes after an exchange would go astray."""
+        """Whether a program has the file open for writing: after an exchange it would write to the old map."""
         if not self._can_see_writers:
             return False
         try:

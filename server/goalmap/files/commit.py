@@ -1,4 +1,4 @@
-"""Steps 5 to 8 of a commit (transaction.py): idempotent, and used alike by the owner of a record and by recovery."""
+"""Steps 5 to 8 of a commit (transaction.py): idempotent; both the owner of a record and recovery run them."""
 
 from __future__ import annotations
 
@@ -36,9 +36,10 @@ def place_of(header: Header) -> str:
 
 
 def find_reference(goal_map: GoalMap, place: Place, file: str) -> Reference | None:
-    """Return the reference of the place's slot that names `file`; None where there is none.
+    """Return the reference in the place's slot that names `file`; None where there is none.
 
-    In a list it may have moved: somebody inserted a line above it. Among equal ones only the same index will do.
+    In a list it may have another index by now, since lines may be inserted above it; among several references to
+    `file`, only the one with the same index counts.
     """
     goal = goal_map.goal(place.goal)
     slot = goal.slots.get(place.slot) if goal else None
@@ -50,7 +51,7 @@ def find_reference(goal_map: GoalMap, place: Place, file: str) -> Reference | No
 
 
 def has_reference(goal_map: GoalMap, header: Header, file: str) -> bool:
-    """Whether the place that decides for the header's transaction names `file`."""
+    """Whether the first place of the header's transaction, which decides, names `file`."""
     return find_reference(goal_map, header.places[0], file) is not None
 
 
@@ -59,9 +60,9 @@ def _slot_changed(header: Header) -> SlotChanged:
 
 
 def commit_record(store: Store, record: Record, *, thorough: bool) -> Committed:
-    """Bring the record's text into the library and its name into the map; let go of the record.
+    """Publish the record's component, change the map to name it, and drop the record.
 
-    `thorough`: an earlier run may have died before one of its fsyncs, so they are all made up for.
+    `thorough`: an earlier run may have died before one of its fsyncs, so all of them are made again.
     Raises SlotChanged, MapUnreadable or OSError; the record is then as it was.
     """
     header = record.header
@@ -71,10 +72,10 @@ def commit_record(store: Store, record: Record, *, thorough: bool) -> Committed:
             map_file.replace(header.tx, lambda text: with_reference(map_file.parse(text), header, record.contents.file))
     committed = result_of(store, header, record.contents.file)
     store.report.changes += changes_of(header, record.contents.file)
-    # The record goes last: until then every step can be repeated, after it nothing needs to be.
+    # The record is dropped last: until then every step can be repeated, and afterwards none has to be.
     is_elsewhere = record.folder is not store.journal
     if is_elsewhere:
-        # On another disk, perhaps, from where it cannot be renamed. Without room for a copy there is no undo.
+        # It may be on another disk, from where it cannot be renamed. Without room for a copy there is no undo.
         with contextlib.suppress(OSError):
             write_whole(store.receipts, next_receipt_name(store.receipts, header.tx), record.data())
     let_go(store, record, receipts=None if is_elsewhere else store.receipts)
@@ -83,9 +84,9 @@ def commit_record(store: Store, record: Record, *, thorough: bool) -> Committed:
 
 
 def let_go(store: Store, record: Record, *, receipts: LibraryDir | None = None) -> None:
-    """Tell what the record's transaction parked, and then drop the record.
+    """Report what the record's transaction parked, and then drop the record.
 
-    In this order: as long as the record is there, whoever recovers from a death tells it again (I7, I11).
+    In this order: if the process dies in between, the record is still there, and recovery reports it again (I7, I11).
     """
     prefix = f"goal_map.{record.header.tx}."
     names = [name for name in store.parked.names() if name.startswith(prefix) and name not in record.contents.told]
@@ -97,18 +98,18 @@ def let_go(store: Store, record: Record, *, receipts: LibraryDir | None = None) 
     if names or store.report.parked:
         names += [os.path.basename(parked.path) for parked in store.report.parked]
         store.tell()
-        with contextlib.suppress(OSError):  # then it is told again
+        with contextlib.suppress(OSError):  # then it is reported again
             for name in names:
-                record.mark_told(name)  # for the case that the record cannot go now, and is met again
+                record.mark_told(name)  # in case the record cannot be dropped now, and is recovered later
     record.drop(receipts=receipts)
 
 
 def settle_record(store: Store, record: Record, *, is_in_buffer: bool) -> Committed | None:
-    """Let go of the record of a commit whose map edit went through an editor, once the map on disk has it.
+    """Drop the record of a commit whose map edit went through an editor, once the map on disk has that edit.
 
     Return None until then. Raises SlotChanged where the map has neither the old reference nor the new one, unless the
-    old one was unsaved too, or the new one `is_in_buffer`: an editor may yet save that, and the component must be there
-    then (I2).
+    old one was unsaved too, or the new one `is_in_buffer`: an editor may yet save that, and then the component must be
+    there (I2).
     """
     header = record.header
     with MapFile(store) as map_file:
@@ -127,7 +128,6 @@ def result_of(store: Store, header: Header, file: str) -> Committed:
         goal=header.goal,
         slot=header.slot,
         index=header.index,
-        old_file=header.old,
         file=file,
         component_path=os.path.join(store.root_path, header.path_of(file)),
         map_path=os.path.join(store.root_path, MAP_NAME),
@@ -143,9 +143,9 @@ def changes_of(header: Header, file: str) -> list[MapChange]:
 
 
 def with_reference(goal_map: GoalMap, header: Header, new: str) -> str | None:
-    """Return the map's text with `new` for the header's old references; None where it is there; raise SlotChanged.
+    """Return the map's text with the header's old references replaced by `new`; None if the map has `new` already.
 
-    The first place decides. The others follow where they still have the old reference.
+    Raises SlotChanged where the first place has neither; the other places follow if they still have the old reference.
     """
     first, *others = header.places
     if find_reference(goal_map, first, new):
@@ -153,33 +153,33 @@ def with_reference(goal_map: GoalMap, header: Header, new: str) -> str | None:
     reference = find_reference(goal_map, first, header.old)
     if reference is None:
         raise _slot_changed(header)
-    found = {reference.span: reference}
-    found |= {
+    by_span = {reference.span: reference}
+    by_span |= {
         follower.span: follower
         for place in others
         if (follower := find_reference(goal_map, place, header.old)) is not None
     }
-    return apply(goal_map.text, [reference_edit(goal_map, one, new) for one in found.values()])
+    return apply(goal_map.text, [reference_edit(goal_map, one, new) for one in by_span.values()])
 
 
 def without_reference(goal_map: GoalMap, places: Sequence[Place], new: str, old: str) -> str | None:
-    """Return the map's text with `old` again wherever the places name `new`; None where none does.
+    """Return the map's text with `new` replaced by `old` in all `places`; None where none of them names `new`.
 
-    The new name is looked for, not the old one: a list may hold that twice.
+    The new name identifies the reference; the old one may occur twice in a list.
     """
-    found = {ref.span: ref for place in places if (ref := find_reference(goal_map, place, new)) is not None}
-    return apply(goal_map.text, [reference_edit(goal_map, ref, old) for ref in found.values()]) if found else None
+    by_span = {ref.span: ref for place in places if (ref := find_reference(goal_map, place, new)) is not None}
+    return apply(goal_map.text, [reference_edit(goal_map, ref, old) for ref in by_span.values()]) if by_span else None
 
 
 # -- the component
 def publish_component(store: Store, record: Record, map_file: MapFile, *, thorough: bool) -> None:
-    """Bring the component into its folder, whole and durably (I2), never over another (I9).
+    """Publish the component in its folder, complete and durable (I2), never over another file (I9).
 
-    The map must have the old or the new reference, unless that is in an editor's unsaved map. Otherwise, or where a
-    file of the same name has another text, SlotChanged is raised.
+    Raises SlotChanged where the map has neither the old nor the new reference, unless the old one is in an editor's
+    unsaved map; and where a file of the same name has another text.
     """
     header, text = record.header, record.contents.text or b""
-    map_file.settle(header.tx)  # first: what the map seems to say may be half of an exchange
+    map_file.settle(header.tx)  # first: the map may be in the middle of an exchange
     goal_map = map_file.parse(map_file.read().text)
     is_named = header.naming == "autogen" and has_reference(goal_map, header, record.contents.file)
     if not is_named and not header.unsaved and not has_reference(goal_map, header, header.old):
@@ -197,15 +197,18 @@ def publish_component(store: Store, record: Record, map_file: MapFile, *, thorou
 
 
 def _publish(folder: LibraryDir, name: str, tx: str, text: bytes, *, careful: bool) -> bool:
-    """Give the text its name in the folder; False where something else has it (for the `careful`: or its like)."""
+    """Write `text` as the file `name`; return False where that name is taken by another text.
+
+    `careful`: also where a name is taken that some systems treat as identical.
+    """
     temporary = _temporary(tx)
-    there = _what_is_there(folder, name, text, careful=careful)
-    if there == "nothing":
+    present = _what_is_there(folder, name, text, careful=careful)
+    if present == "nothing":
         write_whole(folder, temporary, text, mode=0o666)
         if not folder.move_new(temporary, name):
-            there = _what_is_there(folder, name, text, careful=careful)
+            present = _what_is_there(folder, name, text, careful=careful)
     folder.unlink(temporary)  # of this run, or of one that was killed
-    if there == "other":
+    if present == "other":
         return False
     folder.sync()  # the component's name must be durable before the map has it (I2)
     return True
@@ -228,7 +231,7 @@ def _taken_names(folder: LibraryDir) -> set[str]:
 
 
 def name_taker(taken: set[str], goal_map: GoalMap, folder: str) -> Callable[[str], bool]:
-    """Return a test of names for a new component: taken by a file, by its like on another system, or by a reference."""
+    """Return a function that tells whether a name is taken: by a file, also in another case, or by a reference."""
     return lambda name: (
         same_for_some_systems(name) in taken
         or (_may_hold(goal_map.text, name) and bool(possible_users_of(goal_map, folder, name)))
@@ -236,15 +239,15 @@ def name_taker(taken: set[str], goal_map: GoalMap, folder: str) -> Callable[[str
 
 
 def _may_hold(text: str, name: str) -> bool:
-    """Whether JSON may hold this plain name: as it is, or escaped. Tells most new names at once, under the lock."""
+    """Whether JSON may hold this name, plain or escaped: a fast check that rules out most new names."""
     return name in text or "\\u" in text
 
 
 def remove_component(store: Store, header: Header, file: str, sha256: str, *, keep: bool = False) -> None:
-    """Remove a component, durably, if it still is the text we wrote.
+    """Remove a component, durably, if it still has the text that was generated.
 
-    It is renamed before it is looked at, so that what an editor writes at that moment is seen and put back. `keep` only
-    puts it back, where an earlier run died in between.
+    It is renamed before it is read, so that a text that an editor saves at that moment is seen and put back. `keep`
+    only puts it back, where an earlier run died in between.
     """
     path, name = os.path.split(header.path_of(file))
     away = f".goalmap.{header.tx}.away.tmp"
@@ -264,15 +267,15 @@ def remove_component(store: Store, header: Header, file: str, sha256: str, *, ke
         if not keep and data is not None and digest(data) == sha256:
             folder.unlink(away)
         elif not folder.move_new(away, name):
-            folder.replace(away, store.parked, f"{header.tx}.{name}")  # and somebody made another one by now
-            store.parked.sync()  # what an editor wrote into our component is in no other place
+            folder.replace(away, store.parked, f"{header.tx}.{name}")  # and the name is taken again by now
+            store.parked.sync()  # the text that an editor wrote into our component is nowhere else
         folder.sync()  # else a power cut brings back what was said to be gone (I3)
 
 
 def read_component(folder: LibraryDir, name: str) -> bytes | None:
-    """Return the bytes of a component; None where there is none: nothing, or a link, a folder, a FIFO, or far too much.
+    """Return the bytes of a component; None where there is no regular file below the size limit.
 
-    Raises OSError where the disk does not answer: taking that for an answer would leave an orphan behind.
+    Raises OSError for an error of the disk: treated as None it would leave an orphan behind.
     """
     status = folder.lstat(name)
     if status is None or not stat.S_ISREG(status.st_mode) or status.st_size > MAX_COMPONENT_BYTES:
@@ -285,5 +288,5 @@ def _forget_old_receipts(store: Store, newest: Header) -> None:
         if newest.job:
             contents = peek(store.receipts, name)
             if contents is not None and contents.header is not None and contents.header.job == newest.job:
-                return  # a job is undone as one; what follows is of the same job, or was committed in between
-        store.receipts.unlink(name)  # no fsync: one too many does no harm
+                return  # a job is undone as one, so all of its receipts are kept, and those in between
+        store.receipts.unlink(name)  # no fsync: a receipt too many does no harm

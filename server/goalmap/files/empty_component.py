@@ -1,4 +1,4 @@
-"""An empty component: the one file that is made without a record."""
+"""Creation of an empty component."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from goalmap.files.safe_open import enter
 def create_empty(root: str, component: str) -> str:
     """Create the empty file `component` (its path in the library, with `/`); return its path. Raises CommitRefused.
 
-    One call makes it, so there is nothing to recover; nothing that exists is touched (I9).
+    One system call creates it, so it needs no record; nothing that exists is changed (I9).
     """
     reason = None if component.startswith(f"{COMPONENTS}/") else "is not a component's path"
     reason = reason or unsafe_reason(component)

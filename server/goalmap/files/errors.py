@@ -1,4 +1,4 @@
-"""What can go wrong in a commit, for the user: each error says what is where, and the next step."""
+"""The errors of a commit. Each message says where the text is, and what the user can do next."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from goalmap.core.exit_codes import CONFLICT, FAILED, NOT_COMMITTED, SAVED_ELSEW
 
 
 class CommitError(Exception):
-    """A commit did not come about. `str()` is a message with the next step; `exit_code` is the command line's."""
+    """A commit failed. `str()` is a message with the next step; `exit_code` is that of the command line."""
 
     exit_code: ClassVar[int] = FAILED
 
@@ -45,15 +45,15 @@ class Conflict(CommitError):
         self.parked = parked
 
 
-class SlotChanged(Exception):  # no error yet: it becomes a Conflict once the text is parked
-    """The place in the map, or the component's, now holds something else. The message completes "Not committed: "."""
+class SlotChanged(Exception):  # internal: becomes a Conflict once the text is parked
+    """The reference, or the component's file, has changed meanwhile. The message completes "Not committed: "."""
 
 
-class MapUnreadable(Exception):  # becomes CommitRefused or NotCommitted, by whether something was paid for
-    """The map is not a whole, valid JSON file now. The message says why and what to do."""
+class MapUnreadable(Exception):  # internal: becomes CommitRefused before a model was asked, else NotCommitted
+    """The map is no complete, valid JSON file now. The message says why and what to do."""
 
 
-_SAID = {
+_MEANINGS = {
     errno.ENOSPC: "the disk is full; make room",
     errno.EDQUOT: "your disk quota is used up; make room",
     errno.EACCES: "permission denied; check who may write here",
@@ -72,7 +72,6 @@ _SAID = {
 
 
 def explain(error: OSError) -> str:
-    """Return what `error` means, where, and what to do about it, as half a sentence."""
-    said = _SAID.get(error.errno or 0, (error.strerror or str(error) or "input/output error").lower())
-    where = error.filename
-    return f"{said} ({where!s})" if where else said
+    """Return the cause of `error`, what to do about it, and the path, as part of a sentence."""
+    meaning = _MEANINGS.get(error.errno or 0, (error.strerror or str(error) or "input/output error").lower())
+    return f"{meaning} ({error.filename!s})" if error.filename else meaning

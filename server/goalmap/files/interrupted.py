@@ -1,7 +1,7 @@
-"""What waits in a journal, for whoever shows it all the time: read anew only when the journal has changed.
+"""The interrupted generations of a library, for an editor that always shows them.
 
-It keeps nobody waiting: where another process is at work in the library, there is no answer yet. Of many records the
-newest are read.
+The journal is read again only when it has changed, and never waits for the library's lock: while another process holds
+that, there is no answer. Of many records only the newest are read.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ NOTHING: Final = Interrupted()
 
 
 class Journal:
-    """Knows what waits in the journal of one library. For one thread."""
+    """Reads the interrupted generations of one library, and caches them. Not thread-safe."""
 
     def __init__(self, root: str) -> None:
         self._root = root
@@ -38,9 +38,9 @@ class Journal:
         self._found = NOTHING
 
     def look(self) -> Interrupted | None:
-        """Return what waits; None while another process is at work in the library: ask again.
+        """Return the interrupted generations; None while another process works in the library: try again later.
 
-        It costs two `stat` where nothing has changed.
+        Costs two `stat` calls where nothing has changed.
         """
         before_ns = time.time_ns()
         stamps = self._folder_stamps()

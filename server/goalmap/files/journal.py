@@ -1,19 +1,19 @@
-"""Records: what a transaction is about, and the text it was paid for, in `.goalmap/journal/<tx>.gmj`.
+"""Records: a transaction's header and its generated text, in `.goalmap/journal/<tx>.gmj`.
 
-A record is a line that says so and then frames, only ever appended:
+A record is a first line with the version, and then frames, which are only appended:
 
     H  the header, as JSON: written when the record is made, before anything is paid for
     C  a piece of what the model writes
-    R  start over: the pieces so far belong to an attempt that was given up
+    R  restart: the pieces so far belong to a reply that was rejected
     F  the text that was accepted, with its size and SHA-256, in one write: from its fsync on the text is safe (I4)
-    A  its user, who was asked, keeps the text
+    A  approved: the user has reviewed the text and keeps it
     N  the component had to take another name
     B  the component is published and the map is changed through an editor's buffer
-    T  its user was told of this file among the parked ones
+    T  the user was told of this file in `parked/`
 
 Each frame carries its length and CRC-32; reading stops at the first that is not whole. The file is preallocated, so NUL
-bytes follow the last frame. Its first byte is only there to be locked: on Windows others cannot read a locked byte.
-Whoever made a record holds its lock until done with it; a record that can be locked has lost its owner.
+bytes follow the last frame. Its first byte exists only to be locked: on Windows others cannot read a locked byte. The
+process that made a record, its owner, holds its lock until it is done; a record that can be locked has no owner.
 """
 
 from __future__ import annotations
@@ -51,20 +51,20 @@ _LATER_FRAME = re.compile(rb"[CF] [0-9a-f]{8} [0-9a-f]{8}\n")
 _TX = re.compile(r"[0-9a-f]{24}\Z")
 
 
-class Damaged(Exception):  # never leaves this package: a damaged record is reported as pending
-    """A record that is not ours, or not of this version, or not safe to act on."""
+class Damaged(Exception):  # internal: a damaged record is reported as pending
+    """A record that is invalid, of another version, or not safe to act on."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a transaction is about. Paths are relative to the library; `folder` is that of the component.
+    """What a transaction is to do. Paths are relative to the library; `folder` is that of the component.
 
-    For `generate`, `old` is the reference as the map has it now, and `file` the one it is to have. For `undo` the same
-    the other way round: `old` is the generated name that the map has, `file` what it had before, and `component` and
-    `sha256` tell which file goes. For `undo-job` only `job` counts.
-    `others` are further places that name the same missing component. `job` is what several generations that were asked
-    for at once have in common. `unsaved` says that the old reference may be in an editor's unsaved map only; `reviewed`
-    that nothing is committed before its user has said so.
+    For `generate`, `old` is the reference in the map, and `file` the one it is to have. For `undo`, likewise, `old` is
+    the generated name in the map, and `file` the name before that; `component` and `sha256` identify the file to
+    remove. For `undo-job` only `job` counts.
+    `others` are further places that name the same missing component. `job` identifies generations that were requested
+    together. `unsaved`: the old reference may be only in an editor's unsaved map. `reviewed`: nothing is committed
+    before the user approves it.
     """
 
     tx: str
@@ -98,10 +98,10 @@ class Header:
 
 @dataclass
 class Contents:
-    """What could be read of a record. `text` is None until the accepted text is whole.
+    """What could be read of a record. `text` is None until the accepted text is complete.
 
-    `raw` is what the model has written in this attempt, `refused` what it had in earlier ones. `told` are the files
-    among the parked ones of which its user knows.
+    `raw` is the reply so far, `refused` are replies that were rejected before it. `told` are the files in `parked/`
+    that the user was told of. `pieces` is for the parser only.
     """
 
     header: Header | None = None
@@ -114,16 +114,16 @@ class Contents:
     refused: list[bytes] = field(default_factory=list)
     told: set[str] = field(default_factory=set)
     end_offset: int = len(_START)
-    _pieces: list[bytes] = field(default_factory=list)
+    pieces: list[bytes] = field(default_factory=list)
 
     @property
     def awaits_review(self) -> bool:
-        """Whether the text is whole, and its user has yet to say whether to keep it."""
+        """Whether the text is complete, and the user has yet to review it."""
         return self.text is not None and self.header is not None and self.header.reviewed and not self.is_approved
 
 
 def new_tx() -> str:
-    """Return an identifier, roughly by time: nothing depends on its order, for clocks step back."""
+    """Return an identifier that begins with the time. Nothing depends on the order: clocks step back."""
     return f"{time.time_ns():016x}{os.urandom(4).hex()}"
 
 
@@ -138,12 +138,12 @@ def is_tx(text: str) -> bool:
 
 
 def record_names(folder: LibraryDir) -> list[str]:
-    """Return the names of the records in `folder`, oldest first. Other files there are none of ours."""
+    """Return the names of the records in `folder`, oldest first. Other files are ignored."""
     return [name for name in folder.names() if _NAME.match(name)]
 
 
 def receipt_names(folder: LibraryDir) -> list[str]:
-    """Return the names of the receipts in `folder`, in the order of their commits, which no clock decides.
+    """Return the names of the receipts in `folder`, in the order of their commits, independent of clocks.
 
     A receipt is called `<number>.<tx>.gmj`, with a number one higher than any before it. The lock must be held.
     """
@@ -154,8 +154,8 @@ def next_receipt_name(folder: LibraryDir, tx: str) -> str:
     """Return the name of the receipt of `tx`: a new one, or the one that it has. The lock must be held."""
     names = receipt_names(folder)
     # A power cut in the midst of a rename may leave the file under both names: it must not get a third one.
-    known = next((name for name in names if name.endswith(f".{tx}.gmj")), None)
-    return known or f"{max((int(name[:8], 16) for name in names), default=0) + 1:08x}.{tx}.gmj"
+    existing = next((name for name in names if name.endswith(f".{tx}.gmj")), None)
+    return existing or f"{max((int(name[:8], 16) for name in names), default=0) + 1:08x}.{tx}.gmj"
 
 
 def _frame(kind: bytes, payload: bytes) -> bytes:
@@ -163,12 +163,12 @@ def _frame(kind: bytes, payload: bytes) -> bytes:
 
 
 def parse(data: bytes) -> Contents:
-    """Read the bytes of a record; raise Damaged for what is not one, or asks for what no record of ours asks for."""
-    found = Contents()
+    """Return the contents of a record; raise Damaged where it is invalid or not safe."""
+    contents = Contents()
     if not data.startswith(_START):
         if data.startswith(_ANY_VERSION) or _LATER_FRAME.search(data):
             raise Damaged("it is not a record that this version of Goalmap can read")
-        return found  # its maker died before the first write was durable: nothing was paid for
+        return contents  # its maker died before the first write was durable: nothing was paid for
     offset = len(_START)
     while match := _FRAME.search(data, offset):
         kind, length = match[1], int(match[2], 16)
@@ -179,42 +179,42 @@ def parse(data: bytes) -> Contents:
             offset = match.start() + 1
             continue
         try:
-            _take(found, kind, payload)
+            _take(contents, kind, payload)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise Damaged("a part of it cannot be read") from error
-        found.has_lost_text |= match.start() > found.end_offset and kind in b"CF"
-        found.end_offset = offset = end
-    if found.text is None and _LATER_FRAME.search(data, found.end_offset):
-        found.has_lost_text = True
-    found.raw = b"".join(found._pieces)  # noqa: SLF001 - our own
-    return found
+        contents.has_lost_text |= match.start() > contents.end_offset and kind in b"CF"
+        contents.end_offset = offset = end
+    if contents.text is None and _LATER_FRAME.search(data, contents.end_offset):
+        contents.has_lost_text = True
+    contents.raw = b"".join(contents.pieces)
+    return contents
 
 
-def _take(found: Contents, kind: bytes, payload: bytes) -> None:
+def _take(contents: Contents, kind: bytes, payload: bytes) -> None:
     if kind == b"H":
-        found.header = _header(payload)
-        found.file = found.header.file
+        contents.header = _header(payload)
+        contents.file = contents.header.file
     elif kind == b"C":
-        found._pieces.append(payload)  # noqa: SLF001 - our own
+        contents.pieces.append(payload)
     elif kind == b"R":
-        found.refused.append(b"".join(found._pieces))  # noqa: SLF001 - our own
-        found._pieces.clear()  # noqa: SLF001 - our own
+        contents.refused.append(b"".join(contents.pieces))
+        contents.pieces.clear()
     elif kind == b"F":
-        said, _, text = payload.partition(b"\n")
-        if json.loads(said) == {"size": len(text), "sha256": digest(text)}:
-            found.text = text
+        checksum, _, text = payload.partition(b"\n")
+        if json.loads(checksum) == {"size": len(text), "sha256": digest(text)}:
+            contents.text = text
     elif kind == b"N":
-        found.file = _safe_file(payload.decode())
+        contents.file = _safe_file(payload.decode())
     elif kind == b"A":
-        found.is_approved = True
+        contents.is_approved = True
     elif kind == b"T":
-        found.told.add(payload.decode())
+        contents.told.add(payload.decode())
     else:
-        found.is_buffered = True
+        contents.is_buffered = True
 
 
 def _header(payload: bytes) -> Header:
-    """Return the header in `payload`, checked as if a stranger had written it: a repository may bring one."""
+    """Return the header in `payload`, validated as untrusted input: a cloned repository may contain a record."""
     values: dict[str, Any] = json.loads(payload)
     others = tuple(Place(tuple(other["goal"]), other["slot"], other["index"]) for other in values.get("others", ()))
     header = Header(**{**values, "goal": tuple(values["goal"]), "others": others})
@@ -267,7 +267,7 @@ class Record:
 
     @property
     def header(self) -> Header:
-        """What it is about; to be asked only of records that have one."""
+        """The header; raises Damaged where the record has none."""
         if self.contents.header is None:
             raise Damaged("it has no header")
         return self.contents.header
@@ -279,7 +279,7 @@ class Record:
 
     @classmethod
     def create(cls, folder: LibraryDir, header: Header) -> Record:
-        """Make a record, durably, with its disk space already taken; nothing remains of it after an OSError."""
+        """Make a record, durably, with its disk space reserved; nothing remains of it after an OSError."""
         name = f"{header.tx}.gmj"
         fd = folder.open_file(name, CREATE_NEW)
         record = cls(folder, name, fd, Contents(header=header, file=header.file))
@@ -294,9 +294,9 @@ class Record:
             frame = _frame(b"H", json.dumps(asdict(header)).encode())
             os_layer.write_at(fd, _START + frame, 0)
             record.contents.end_offset = len(_START + frame)
-            # Else a power cut may leave pieces of a text, written back early, without saying what they belong to.
+            # Else a power cut may leave pieces of a text, which are written back early, without their header.
             os_layer.sync_file(fd)
-            folder.sync()  # a record that nobody finds after a power cut is no record
+            folder.sync()  # else a power cut may remove the record's name
         except BaseException:
             record.close()
             folder.unlink(name)
@@ -322,34 +322,34 @@ class Record:
             raise
 
     def append(self, piece: bytes) -> None:
-        """Add what the model wrote. What cannot be written is kept in memory and tried again with the next piece."""
+        """Add a piece of the reply. What cannot be written is kept in memory and written with the next piece."""
         self.contents.raw += piece
         self._unwritten += piece
         self._add(_frame(b"C", self._unwritten))
         self._unwritten = b""
 
     def restart(self) -> None:
-        """Note that the pieces so far are an attempt that was refused: the model starts over."""
+        """Note that the pieces so far are a reply that was rejected: the model is asked again."""
         self.contents.refused.append(self.contents.raw)
         self.contents.raw = self._unwritten = b""
         self._add(_frame(b"R", b""))
 
     def finish(self, text: bytes) -> None:
         """Keep the accepted text, durably. After this it is safe (I4)."""
-        said = json.dumps({"size": len(text), "sha256": digest(text)}).encode()
-        fd = self._add(_frame(b"F", said + b"\n" + text))
-        os_layer.sync_file(fd)  # without this a power cut after "written" takes what was paid for
+        checksum = json.dumps({"size": len(text), "sha256": digest(text)}).encode()
+        fd = self._add(_frame(b"F", checksum + b"\n" + text))
+        os_layer.sync_file(fd)  # else a power cut loses the text, which was paid for
         if os_layer.file_status(fd).st_nlink == 0:
             raise OSError(errno.ENOENT, "the record was removed while the model wrote", self.path)
         self.contents.text = text
 
     def approve(self) -> None:
-        """Note that its user keeps the text, durably: from here on recovery commits it."""
-        os_layer.sync_file(self._add(_frame(b"A", b"")))  # else a power cut would ask again what was answered
+        """Note, durably, that the user keeps the text: from here on recovery commits it."""
+        os_layer.sync_file(self._add(_frame(b"A", b"")))  # else a power cut loses the user's answer
         self.contents.is_approved = True
 
     def mark_told(self, name: str) -> None:
-        """Note that its user was told of the parked file `name`. Without an fsync: being told twice does no harm."""
+        """Note that the user was told of the parked file `name`. Without an fsync: being told twice does no harm."""
         self._add(_frame(b"T", name.encode()))
         self.contents.told.add(name)
 
@@ -360,7 +360,7 @@ class Record:
 
     def mark_buffered(self) -> None:
         """Note that the map is being changed through an editor's buffer, durably, before the editor is asked."""
-        os_layer.sync_file(self._add(_frame(b"B", b"")))  # else recovery would change the map behind the editor's back
+        os_layer.sync_file(self._add(_frame(b"B", b"")))  # else recovery would change the map under the editor
         self.contents.is_buffered = True
 
     def _add(self, frame: bytes) -> int:
@@ -371,26 +371,26 @@ class Record:
         return self._fd
 
     def data(self, *, whole: bool = False) -> bytes:
-        """Return what the record holds, for a copy of it; `whole`: with what cannot be read as frames."""
+        """Return the record's bytes up to its last frame; `whole`: with everything after that."""
         if self._fd is None:
             raise OSError(errno.EBADF, "the record is closed", self.path)
         data = _START[:1] + os_layer.read_all(self._fd, cap_bytes=_CAP_BYTES, offset=1)
         return data.rstrip(b"\0") if whole else data[: self.contents.end_offset]
 
     def make_durable(self) -> None:
-        """Make durable what was read of a record that an earlier run left.
+        """Make a record durable that an earlier run left.
 
-        A process that was killed may have left it in memory only; what follows from it must not outlive it (I3, I4).
+        A killed process may have written it without an fsync; no consequence of it may be durable before it (I3, I4).
         """
         if self._fd is not None:
             os_layer.sync_file(self._fd)  # its last pieces, or its text
             self.folder.sync()  # its name
 
     def drop(self, *, receipts: LibraryDir | None = None) -> None:
-        """Take the record out of the journal, durably, and keep it in `receipts` if given. Needs the map's lock."""
+        """Remove the record from the journal, durably; keep it in `receipts` if given. Needs the library's lock."""
         if self._fd is not None and receipts is not None:
-            os_layer.truncate(self._fd, self.contents.end_offset)  # what was reserved, a hundred receipts do not need
-        self.close()  # first, since Windows neither moves nor removes open files; the map's lock keeps others away
+            os_layer.truncate(self._fd, self.contents.end_offset)  # a hundred receipts need not keep what was reserved
+        self.close()  # first: Windows neither moves nor removes open files. The library's lock keeps others away
         if receipts is None:
             self.folder.unlink(self.name)
         elif self.folder.lstat(self.name) is not None:
@@ -399,14 +399,14 @@ class Record:
         self.folder.sync()
 
     def close(self) -> None:
-        """Let go of the record and its lock; it stays where it is."""
+        """Release the record's lock; the record stays."""
         if self._fd is not None:
             os_layer.close(self._fd)
             self._fd = None
 
 
 def peek(folder: LibraryDir, name: str) -> Contents | None:
-    """Read a record without its lock, whoever holds it; None where it cannot be read."""
+    """Return the contents of a record without its lock; None where it cannot be read."""
     try:
         fd = folder.open_file(name, READ)
     except OSError:

@@ -16,10 +16,10 @@ from goalmap.core.naming import COMPONENTS, MAP_NAME
 MAX_COMPONENT_BYTES = 1 << 20
 MAX_MAP_BYTES = 64 << 20
 
-# Not libraries of anybody's: state, caches and copies that tools keep.
+# Folders in which tools keep copies and caches.
 _SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "site-packages"})
 _MAX_DEPTH = 12
-# A folder that changed so lately may change again within the resolution of its time stamp (as git says: racily clean).
+# A folder that changed within this time may change again without a new time stamp ("racily clean", as git calls it).
 RACY_NS = 2_000_000_000
 
 
@@ -52,14 +52,14 @@ def read_bytes(path: str, *, limit_bytes: int) -> bytes:
             raise Unreadable(path, "is a folder" if stat.S_ISDIR(status.st_mode) else "is not a regular file")
         if status.st_size > limit_bytes:
             raise Unreadable(path, f"is larger than {_size(limit_bytes)}")
-        # A buffer of its size and not of a megabyte: making that takes four times as long as opening and reading.
-        at_once = min(max(status.st_size, 1 << 12), 1 << 20)
-        chunk = os.read(descriptor, at_once)
+        # A buffer of the file's size: allocating a megabyte takes four times as long as opening and reading.
+        block_bytes = min(max(status.st_size, 1 << 12), 1 << 20)
+        chunk = os.read(descriptor, block_bytes)
         if len(chunk) == status.st_size:
-            return chunk  # all that was there when it was opened: no need to ask for more
+            return chunk  # complete: no need to read until the end
         data = bytearray(chunk)
         while chunk and len(data) != status.st_size:
-            chunk = os.read(descriptor, at_once)
+            chunk = os.read(descriptor, block_bytes)
             data += chunk
             if len(data) > limit_bytes:
                 raise Unreadable(path, f"is larger than {_size(limit_bytes)}")
@@ -124,15 +124,10 @@ def _read_inside(full: str, path: str) -> str:
         raise Unreadable(path, error.reason) from error
 
 
-def read_map(path: str) -> str:
-    """Return the text of a map; raise `Unreadable`. Broken UTF-8 becomes U+FFFD, so that the rest can be read."""
-    return read_bytes(path, limit_bytes=MAX_MAP_BYTES).decode("utf-8", "replace")
-
-
 def leaves_library(root: str, full_path: str) -> bool:
     """Whether links on the way lead from `full_path` to a place outside the library's folder."""
     if _has_no_link(root, full_path):
-        return False  # nearly always, and told in a fraction of the time
+        return False  # nearly always, and much faster
     real_root = os.path.realpath(root)
     real = os.path.realpath(full_path)
     return real != real_root and not real.startswith(real_root.rstrip(os.sep) + os.sep)
@@ -164,11 +159,11 @@ def find_maps(top: str) -> Iterator[str]:
         folder, depth = pending.pop()
         try:
             with os.scandir(folder) as entries:
-                found = sorted(entries, key=lambda entry: entry.name)
+                by_name = sorted(entries, key=lambda entry: entry.name)
         except OSError:
             continue
         folders = []
-        for entry in found:
+        for entry in by_name:
             if entry.name == MAP_NAME:
                 yield entry.path
             elif entry.name != COMPONENTS and not entry.name.startswith(".") and entry.name not in _SKIPPED_FOLDERS:
@@ -305,7 +300,7 @@ class LibraryLoader:
         """
         library = self._library if self._library is not None else self.load()
         changed = False
-        # A file that is no link itself is where its folder is, and finding out where that is costs more than the rest.
+        # A file that is no link lies where its folder does; finding out where that is costs more than the rest.
         is_inside: dict[str, bool] = {}
         for path in paths:
             if path in self._faults:

@@ -1,4 +1,4 @@
-"""Step 2 of a commit (transaction.py): everything that would make it fail is better found out while it is free."""
+"""Step 2 of a commit (transaction.py): find every reason for which it would fail before a model is paid."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def plan(store: Store, request: GenerateRequest) -> Header:
-    """Return what the record of a generation will say; raise CommitRefused where its commit would fail."""
+    """Return the header of a generation's record; raise CommitRefused where its commit would fail."""
     with MapFile(store) as map_file:
         state = map_file.read()
         _refuse_unwritable_map(map_file, state.status)
@@ -40,10 +40,10 @@ def plan(store: Store, request: GenerateRequest) -> Header:
     goal_map = parse(text)
     if request.map_text is not None:
         _refuse_overtaken(store, parse(state.text), request)
-    now = _value(goal_map, request)
-    if now != request.file:
-        said = "this reference" if now is None else f"{request.file!r} there, but {now!r}"
-        raise CommitRefused(f"{MAP_NAME} on disk does not have {said}. Save it, then ask again.")
+    on_disk = _value(goal_map, request)
+    if on_disk != request.file:
+        what = "this reference" if on_disk is None else f"{request.file!r} there, but {on_disk!r}"
+        raise CommitRefused(f"{MAP_NAME} on disk does not have {what}. Save it, then ask again.")
     reason = unsafe_slot_reason(request.slot)
     if reason:
         raise CommitRefused(f"The slot's name {request.slot!r} {reason}: it can have no folder. Rename the slot.")
@@ -69,7 +69,7 @@ def plan(store: Store, request: GenerateRequest) -> Header:
         folder=folder,
         naming=request.naming,
         key=request.key,
-        # Only where the disk does not have it: what it has, somebody may take back, and that is then a conflict.
+        # Only where the disk does not have it: a reference on disk that somebody removes later is a conflict.
         unsaved=request.map_text is not None and _value(parse(state.text), request) != request.file,
         others=request.others,
         job=request.job,
@@ -78,9 +78,9 @@ def plan(store: Store, request: GenerateRequest) -> Header:
 
 
 def _refuse_overtaken(store: Store, on_disk: GoalMap, request: GenerateRequest) -> None:
-    """Refuse what an editor asks for whose buffer has missed a commit to its very reference (I5).
+    """Refuse a request from an editor whose buffer lacks a commit to the same reference (I5).
 
-    Its user would pay for a second component, and lose one of the two when saving.
+    The user would pay for a second component, and lose one of the two when saving.
     """
     if _value(on_disk, request) == request.file:
         return
@@ -112,7 +112,7 @@ def _refuse_unwritable_map(map_file: MapFile, status: os.stat_result) -> None:
         raise CommitRefused(f"The folder of {MAP_NAME} is read-only. Make it writable, then ask again.")
     if not os_layer.may_copy_owner(status):
         raise CommitRefused(
-            f"{MAP_NAME} belongs to another user, and would not any more. Ask its owner, or copy the library."
+            f"{MAP_NAME} belongs to another user, which a commit would change. Ask its owner, or copy the library."
         )
     around = map_file.folder.lstat(".")
     if around is not None and around.st_dev != status.st_dev:
@@ -130,7 +130,7 @@ def _component_folders(store: Store) -> set[str]:
 
 
 def _refuse_existing(store: Store, folder: str, request: GenerateRequest) -> set[str]:
-    """Return the folded names in the folder; refuse where the component exists, or its folder could not be written."""
+    """Return the folded names in the folder; refuse where the component exists or its folder is not writable."""
     path = os.path.join(*folder.split("/"))
     if request.naming == "referenced":
         path = os.path.join(path, *request.file.split("/")[:-1])
@@ -153,7 +153,7 @@ def _refuse_existing(store: Store, folder: str, request: GenerateRequest) -> set
 
 
 def _reserved_names(store: Store, folder: str) -> Iterator[str]:
-    """Give the names that generations under way have for their components."""
+    """Yield the names that generations under way have taken for their components."""
     for name in record_names(store.journal):
         contents = peek(store.journal, name)
         if contents is not None and contents.header is not None and contents.header.folder == folder:

@@ -1,10 +1,10 @@
-"""What earlier runs left: finished, parked, dropped, or kept for later. Idempotent; may be killed anywhere (I10).
+"""Recovery of what earlier runs left: finish, park, drop, or keep for later. Idempotent; may be killed anywhere (I10).
 
 A record is acted on only when its owner's lock is free. One whose text is whole is committed as its owner would have
-committed it, unless its user has yet to review it: then it waits for `finish` or `discard`. A text that was cut short
-is parked; a record without text is dropped. What cannot be done now stays, with the reason.
+committed it, unless the user has yet to review it: then it waits for `finish` or `discard`. A text that was cut short
+is parked; a record without text is dropped. A record that cannot be finished now stays, with the reason.
 
-What was done is in the store's report, which is told before the lock is released (report.py).
+What was done is in the store's report, which the caller gets before the lock is released (report.py).
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ _PAUSE_S: Final = 0.005
 
 
 def recover(root: str, *, tell: Tell, finish_buffered: bool = False, lock_timeout_s: float = LOCK_WAIT_S) -> None:
-    """Finish what earlier runs left in the library at `root`, and `tell` what was done.
+    """Finish what earlier runs left in the library at `root`; `tell` gets a report of what was done.
 
-    `finish_buffered` also commits on disk what an editor's unsaved map was to take: for a user who asks for it. An
-    empty journal costs two looks at the disk. Raises CommitRefused where the library cannot be worked in.
+    `finish_buffered` also commits on disk what waits for an editor to save the map: only for a user who asks for it.
+    Raises CommitRefused where the library cannot be locked or written.
     """
     if not has_records(root):
         return
@@ -72,9 +72,9 @@ def recover(root: str, *, tell: Tell, finish_buffered: bool = False, lock_timeou
 
 
 def recover_locked(store: Store, *, finish_buffered: bool = False, own_tx: str = "") -> list[Pending]:
-    """As `recover`, within the lock; return what waits. Records with living owners are among that, and left alone.
+    """As `recover`, within the lock; return the records that still wait, those of living owners included.
 
-    `own_tx` is a record that the caller itself holds.
+    `own_tx` is a record that the caller itself holds, and is skipped.
     """
     waiting: list[Pending] = []
     for folder in _record_folders(store):
@@ -86,7 +86,7 @@ def recover_locked(store: Store, *, finish_buffered: bool = False, own_tx: str =
 
 
 def _record_folders(store: Store) -> Iterator[LibraryDir]:
-    """Give the journal, and the folder of the user's where texts are saved that no journal could take."""
+    """Yield the journal, and the folder for texts that could not be saved in it."""
     yield store.journal
     with contextlib.suppress(OSError):
         yield store.enter(LibraryDir.open(fallback_folder(store.root_path)))
@@ -115,8 +115,9 @@ def _load(store: Store, folder: LibraryDir, name: str) -> Record | None:
     """Open a record; None while its owner is alive.
 
     The system closes a dead process's descriptors one by one, and may release the library's lock before the record's.
-    An owner that lives has nothing half done while we hold the lock; one that has is dying, and is waited for: what it
-    displaced of the map could otherwise not be put back, once we have written on top of it.
+    While we hold the library's lock, a living owner is never in the middle of an exchange of the map. An owner that is
+    must be dying, and is waited for: otherwise the version of the map that it displaced could not be put back, once we
+    have written a new one.
     """
     end_s = time.monotonic() + _DYING_S
     while True:
@@ -133,7 +134,7 @@ def _is_half_done(store: Store, tx: str) -> bool:
 
 
 def pending_of(tx: str, contents: Contents | None, reason: str, *, has_owner: bool = False) -> Pending:
-    """Return what is to be said of a record that waits."""
+    """Return the description of a record that waits."""
     header = contents.header if contents else None
     if contents is None or header is None:
         return Pending(tx, reason, has_owner=has_owner, kind="")
@@ -155,8 +156,8 @@ def pending_of(tx: str, contents: Contents | None, reason: str, *, has_owner: bo
     )
 
 
-def _finish(store: Store, record: Record, *, finish_buffered: bool, finish_unreviewed: bool = False) -> str:
-    """Do what is left of a record; return the reason for which it waits, empty where it is gone."""
+def _finish(store: Store, record: Record, *, finish_buffered: bool) -> str:
+    """Finish a record; return the reason if it has to wait, else an empty string."""
     contents, header = record.contents, record.contents.header
     record.make_durable()
     if header is None and not contents.has_lost_text:
@@ -165,7 +166,7 @@ def _finish(store: Store, record: Record, *, finish_buffered: bool, finish_unrev
     elif header is None:
         raise Damaged(f"its beginning is damaged; what it holds can be read in {record.path}")
     elif header.kind == "undo":
-        place = undoing.finish_undo(store, record)  # which may tell, and leave the store another report
+        place = undoing.finish_undo(store, record)  # it may replace `store.report`
         store.report.undone.append(place)
     elif header.kind == "undo-job":
         undoing.finish_undo_job(store, record)
@@ -174,7 +175,7 @@ def _finish(store: Store, record: Record, *, finish_buffered: bool, finish_unrev
         store.report.dropped.append(record.name)
     elif contents.text is None:
         park(store, record, "the model's answer was cut short", is_told=True)
-    elif contents.awaits_review and not finish_unreviewed:
+    elif contents.awaits_review:
         return AWAITS_REVIEW
     elif contents.is_buffered and not finish_buffered and not _is_saved(store, header, contents.file):
         return "the map with its reference was not saved in the editor"
@@ -197,7 +198,7 @@ def _commit(store: Store, record: Record) -> None:
 
 
 def _is_saved(store: Store, header: Header, file: str) -> bool:
-    """Whether the map on disk has what went through an editor's buffer; that may be alive, and not saved yet."""
+    """Whether the map on disk has the reference that went through an editor's buffer, which may still be unsaved."""
     with MapFile(store) as map_file:
         goal_map = map_file.parse(map_file.read().text)
     return header.naming == "autogen" and has_reference(goal_map, header, file)
@@ -210,11 +211,11 @@ def _parking(tx: str) -> str:
 def park(
     store: Store, record: Record, reason: str, *, label: Literal["", "partial", "refused"] = "", is_told: bool = False
 ) -> Parked:
-    """Keep the record's text among the parked ones, durably, and then remove everything else of it (I3, I4).
+    """Keep the record's text in `parked/`, durably, and then remove everything else of it (I3, I4).
 
-    `label` says of a text that was not accepted why: it stands in the file's name; empty, it is taken for `partial`.
-    What was refused before the model started over is kept beside it. `is_told`: it goes into the report, for those
-    whose caller is not told otherwise.
+    `label` is part of the file's name for a text that was not accepted; empty means `partial`. Replies that were
+    rejected before the model was asked again are kept beside it. `is_told`: add it to the report, for a caller that
+    does not return it.
     """
     header, contents = record.header, record.contents
     is_whole = contents.text is not None
@@ -223,12 +224,12 @@ def park(
         attempts = [attempt for attempt in contents.refused if attempt]
         kept = [(f".refused-{number}", attempt) for number, attempt in enumerate(attempts, 1)]
     if contents.has_lost_text and not contents.raw and not is_whole:
-        kept.append((".damaged", record.data(whole=True)))  # whatever can be read of it is in there
+        kept.append((".damaged", record.data(whole=True)))  # all that can be read of the record
     elif contents.raw or is_whole or not kept:
         last = contents.raw if contents.text is None else contents.text
         kept.append(("" if is_whole else f".{label or 'partial'}", last))
     names = [_park_one(store, record, name_end, data) for name_end, data in kept]
-    store.parked.sync()  # before the record and the component go: one of them must be there after a power cut
+    store.parked.sync()  # before the record and the component are removed: one copy must survive a power cut
     if is_whole:
         _remove_published(store, record)
     *earlier, path = (os.path.join(store.parked.path, name) for name in names)
@@ -249,7 +250,7 @@ def _park_one(store: Store, record: Record, name_end: str, data: bytes) -> str:
 
 
 def _remove_published(store: Store, record: Record) -> None:
-    """Remove what an earlier run published of a text that is parked, unless somebody changed it or the map names it."""
+    """Remove the published component of a text that is now parked, unless the map names it or somebody changed it."""
     header, contents = record.header, record.contents
     try:
         with MapFile(store) as map_file:
@@ -259,30 +260,29 @@ def _remove_published(store: Store, record: Record) -> None:
         if not possible_users_of(goal_map, header.folder, contents.file):
             remove_component(store, header, contents.file, digest(contents.text or b""))
     except (SlotChanged, MapUnreadable):
-        return  # led out of the library, where nothing of ours can be; or nobody can tell whether the map names it
+        return  # a link leaves the library, so nothing of ours is there; or the map cannot be read
 
 
 # -- for the diagnostic `generation.interrupted`
 def pending(root: str, *, lock_timeout_s: float = 1.0) -> list[Pending]:
-    """Return the records that wait in the library at `root` and whose owners are gone; changes nothing.
+    """Return the records that wait in the library at `root` and whose owners are dead; changes nothing.
 
-    Where another process keeps the lock for longer than `lock_timeout_s` the answer is empty: ask again at the next
-    change.
+    Empty where another process holds the lock for longer than `lock_timeout_s`.
     """
     found = _look_at_records(root, lock_timeout_s, None)
     return [one for one in found.records if not one.has_owner] if found else []
 
 
 def newest_pending(root: str, *, at_most: int) -> Interrupted | None:
-    """As `pending`, but of the newest records only, those whose owners live among them, and without waiting.
+    """As `pending`, but only the newest records, those of living owners included, and without waiting for the lock.
 
-    None while another process is at work in the library.
+    None while another process holds it.
     """
     return _look_at_records(root, 0.0, at_most)
 
 
 def _look_at_records(root: str, lock_timeout_s: float, at_most: int | None) -> Interrupted | None:
-    """Look at records within the lock: recovery would take a record that is looked at for one whose owner lives."""
+    """Read the records within the library's lock: reading locks each, and recovery would think that its owner lives."""
     if not has_records(root):
         return NOTHING
     found: list[Pending] = []
@@ -309,16 +309,16 @@ def _look_at_records(root: str, lock_timeout_s: float, at_most: int | None) -> I
     except LockBusy:
         return None
     except OSError:
-        pass  # a library that cannot be locked cannot be recovered either: what could be read is all there is to say
+        pass  # a library that cannot be locked cannot be recovered either: return what could be read
     return Interrupted(tuple(found), more)
 
 
 def _nothing(_: object) -> None:
-    """Be told of a time under the lock in which nothing was changed."""
+    """Ignore the report of a time under the lock in which nothing was changed."""
 
 
 def text_of(root: str, tx: str) -> str | None:
-    """Return the whole text that the record `tx` holds, for its user to review; None where there is none."""
+    """Return the complete text of the record `tx`, for a review; None where there is none."""
     for path in (os.path.join(root, STATE, JOURNAL), fallback_folder(root)):
         with contextlib.suppress(OSError), LibraryDir.open(path) as folder:
             contents = peek(folder, f"{tx}.gmj")
@@ -333,26 +333,26 @@ def pending_one(root: str, tx: str, *, lock_timeout_s: float = LOCK_WAIT_S) -> P
 
 
 def finish(root: str, tx: str, *, tell: Tell, lock_timeout_s: float = LOCK_WAIT_S) -> bool:
-    """Commit the interrupted generation `tx` on disk, whatever an editor was to do with it, or its user has said.
+    """Commit the interrupted generation `tx` on disk, whether or not an editor was to save it or a user to review it.
 
-    Return False where the map has no place for it any more, and its text was parked, which is told. Raises
-    NotCommitted, or CommitRefused where there is no such record.
+    Return False where the reference is gone and the text was parked, which is reported. Raises NotCommitted, or
+    CommitRefused where there is no such record.
     """
     return _with_record(root, tx, tell, lock_timeout_s, _finish_now)
 
 
 def _finish_now(store: Store, record: Record) -> bool:
     if record.contents.awaits_review:
-        record.approve()  # before the commit: should this run die in it, recovery goes on, and does not ask again
+        record.approve()  # before the commit: if this process dies in it, recovery goes on without a review
     _finish(store, record, finish_buffered=True)
     return not any(record.name.removesuffix(".gmj") in parked.path for parked in store.texts_parked)
 
 
 def discard(root: str, tx: str, *, tell: Tell, lock_timeout_s: float = LOCK_WAIT_S) -> None:
-    """Give up the interrupted generation `tx`; its text is parked, since it was paid for. Errors as for `finish`.
+    """Give up the interrupted generation `tx` and park its text, which was paid for. Raises the errors of `finish`.
 
-    Where its reference went into an editor's buffer, the caller takes it out there first: a component that the buffer
-    names, and its user saves, must be there (I2).
+    Where its reference is in an editor's buffer, the caller must remove it there first: else the user could save a map
+    that names a missing component (I2).
     """
     _with_record(root, tx, tell, lock_timeout_s, _discard)
 
@@ -367,7 +367,7 @@ def _discard(store: Store, record: Record) -> None:
         raise CommitRefused("This is an interrupted change of the map, and no text: `goalmap recover` finishes it.")
     record.make_durable()
     if header is not None and contents.text is not None and header.naming == "autogen":
-        # Its editor has saved the map meanwhile, or the run that died had come that far.
+        # The map on disk may have the reference: saved by the editor, or written by the process that died.
         with MapFile(store) as map_file:
             map_file.settle(header.tx)
             if has_reference(map_file.parse(map_file.read().text), header, contents.file):

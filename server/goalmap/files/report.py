@@ -1,9 +1,10 @@
-"""What happens in a library while its lock is held, and has to be told to somebody who can act on it (I11).
+"""Reports of what else happens in a library while its lock is held (I11).
 
-Whoever takes the lock may first have to finish what others left, and may displace what an editor saves at that very
-moment. Neither is part of what was asked for, so neither has a place in its result. The lock therefore cannot be taken
-without a function that is told: `store.locked` asks for a `Tell`, and calls it before the lock is released. A record
-whose text or map was parked goes only after that, so a process that is killed in between leaves it to the next one.
+Whoever takes the lock may first have to finish the work of processes that died, and may displace what an editor saves
+at the same moment. Neither is part of the caller's request, so neither has a place in its result. Therefore the lock
+cannot be taken without a function that gets a `Report`: `store.locked` takes a `Tell`, and calls it before the lock is
+released. A record whose text or map was parked is dropped only after that, so that a process that is killed in between
+leaves the report to the next one.
 """
 
 from __future__ import annotations
@@ -33,13 +34,12 @@ class MapChange:
 
 @dataclass(frozen=True)
 class Committed:
-    """What a commit did. `file` is the reference that the map has now; for `naming: referenced` it is the old one."""
+    """The result of a commit. `file` is the reference that the map has now: for `naming: referenced`, the old one."""
 
     tx: str
     goal: tuple[str, ...]
     slot: str
     index: int | None
-    old_file: str
     file: str
     component_path: str
     map_path: str
@@ -49,9 +49,9 @@ class Committed:
 
 @dataclass(frozen=True)
 class Parked:
-    """A text that is kept in the file `path`, and why it is not in the library; `is_whole` where it was accepted.
+    """A text that is kept in the file `path`, and why it was not committed; `is_whole` if it was accepted.
 
-    `earlier` are the files of attempts that were refused before it.
+    `earlier` are the files of replies that were rejected before it.
     """
 
     path: str
@@ -70,11 +70,11 @@ class Parked:
 
 @dataclass(frozen=True)
 class Pending:
-    """A record that waits.
+    """A record that is not committed yet, and the reason.
 
     `file` is the reference that it was generated for, `new_file` the one that the map is to have, `component` the path
-    of the component in the library. `is_buffered`: it waits for the editor's map to be saved. `is_reviewed`: for its
-    user, who has not said yet whether to keep it. `has_owner`: for a process that lives. `kind` is that of the record.
+    of the component in the library. It waits for an editor to save the map (`is_buffered`), for a user's review
+    (`is_reviewed`), or for a process that is still running (`has_owner`). `kind` is that of the record.
     """
 
     tx: str
@@ -100,16 +100,16 @@ class Pending:
 
 @dataclass
 class Report:
-    """What happened under one lock, beside what was asked for.
+    """What happened under one lock, beside the caller's request.
 
     finished  commits of earlier runs
     undone    undos of earlier runs, as places in the map
-    parked    texts of earlier runs that found no place in the library
-    dropped   names of records that held nothing
-    pending   records that wait, as recovery left them
-    warnings  sentences about what else its user must know, such as a version of the map that was parked
-    changes   references of the map on disk that have changed, by us or by the earlier run that recovery finished
-    map_before  the map's text before our first change of it; None where we did not change it
+    parked    texts of earlier runs that could not be committed
+    dropped   names of records that held no text
+    pending   records that still wait after recovery
+    warnings  further messages for the user, such as about a version of the map that was parked
+    changes   references of the map on disk that were changed, by the caller or by recovery
+    map_before  the map's text before the first of these changes; None without any
     """
 
     finished: list[Committed] = field(default_factory=list)
@@ -128,7 +128,7 @@ class Report:
         return not any(lists)
 
     def add(self, other: Report) -> None:
-        """Take in what happened after this."""
+        """Add `other`, which happened after this."""
         self.finished += other.finished
         self.undone += other.undone
         self.parked += other.parked
@@ -140,5 +140,5 @@ class Report:
             self.map_before = other.map_before
 
 
-# Called in the thread that holds the lock, so it must be quick; what it raises is lost to whoever holds the lock.
+# Called in the thread that holds the lock, so it must be quick and must not raise.
 Tell: TypeAlias = Callable[[Report], None]

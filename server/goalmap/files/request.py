@@ -1,4 +1,4 @@
-"""What a generation is asked for."""
+"""The request for a generation."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GenerateRequest:
-    """A missing component. `file` is what the map holds now at `goal`, `slot` and `index` (None for a string slot).
+    """A request for the missing component `file`, which `goal`, `slot` and `index` (None for a string slot) refer to.
 
-    `naming`: `autogen` makes a new file and has the map name it; `referenced` makes the file that the map names.
-    `map_text` is the map as an editor has it, unsaved: then the reference need not be on disk yet. `others` are further
-    places that name the same missing file, and are to name what is generated. `job` is what requests that were made
-    together have in common: they are undone together. `reviewed`: nothing is committed before its user approves it.
+    `naming`: `autogen` creates a new file and changes the map to name it; `referenced` creates the file that the map
+    names. `map_text` is an editor's unsaved map, whose reference need not be on disk yet. `others` are further places
+    that name the same missing file, and follow. `job` identifies requests that were made together, to be undone
+    together. `reviewed`: nothing is committed before the user approves it.
     """
 
     map_path: str
@@ -49,6 +49,6 @@ class GenerateRequest:
 
     @property
     def key(self) -> str:
-        """What makes two requests the same one (I5). The description itself is kept nowhere."""
+        """A digest that equal requests share (I5). The description itself is kept nowhere."""
         words = [self.goal, self.slot, self.index, self.file, self.naming, self.description.strip()]
         return digest(json.dumps(words).encode())[:24]

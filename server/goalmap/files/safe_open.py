@@ -1,4 +1,4 @@
-"""Ways into a library that cannot be led astray: no link out of it, nothing but regular files, no swapped folder."""
+"""Opening files and folders of a library safely: no link that leaves it, no swapped folder, only regular files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Outside(SlotChanged):
-    """A path that leaves the library by a link."""
+    """A link on the path leaves the library."""
 
 
 def inside(root: LibraryDir, path: str) -> str:

@@ -33,8 +33,8 @@ _QUEUE = "lock.next"
 _SLOWEST_POLL_S, _FASTEST_POLL_S = 0.008, 0.001
 
 
-class LockBusy(Exception):  # becomes CommitRefused or NotCommitted, by whether something was paid for
-    """Another process worked in the library for the whole of the time that we were ready to wait."""
+class LockBusy(Exception):  # internal: becomes CommitRefused before a model was asked, else NotCommitted
+    """Another process held the lock for the whole of the timeout."""
 
     def __init__(self) -> None:
         super().__init__("another Goalmap is at work in this library; try again when it is done")
@@ -43,7 +43,7 @@ class LockBusy(Exception):  # becomes CommitRefused or NotCommitted, by whether 
 class Store:
     """The library's folder and its `.goalmap`, open. Made by `locked`.
 
-    `report` collects what is to be told about the time under the lock, see report.py.
+    `report` collects what is to be told about the time under the lock (report.py).
     """
 
     def __init__(self, root_path: str, stack: ExitStack, tell: Tell) -> None:
@@ -56,10 +56,10 @@ class Store:
         self._tell = tell
 
     def tell(self) -> None:
-        """Tell what was not told yet: before a record goes that would tell it again, and before the lock is released.
+        """Report what was not reported yet: before a record is dropped, and before the lock is released.
 
-        The process may die at any call of the system. What is told here first and removed then is told at least once;
-        without a death, exactly once (I11).
+        The process may die at any system call. Recovery reports again what a record still holds; so everything is
+        reported at least once, and exactly once if no process dies (I11).
         """
         if not self.report.is_empty:
             report, self.report = self.report, type(self.report)()
@@ -68,25 +68,25 @@ class Store:
 
     @property
     def finished(self) -> list[Committed]:
-        """The commits of earlier runs that were finished under this lock, told or not."""
+        """The commits of earlier runs that were finished under this lock, reported or not."""
         return [*self._told.finished, *self.report.finished]
 
     @property
     def texts_parked(self) -> list[Parked]:
-        """The texts that were parked under this lock, told or not, but for those of the caller's own."""
+        """The texts of earlier runs that were parked under this lock, reported or not."""
         return [*self._told.parked, *self.report.parked]
 
     @property
     def undone(self) -> list[str]:
-        """The undos of earlier runs that were finished under this lock, told or not."""
+        """The undos of earlier runs that were finished under this lock, reported or not."""
         return [*self._told.undone, *self.report.undone]
 
     def enter(self, folder: LibraryDir) -> LibraryDir:
-        """Have `folder` closed together with this store."""
+        """Return `folder`, which is closed together with this store."""
         return self._stack.enter_context(folder)
 
     def open_state(self) -> None:
-        """Open `.goalmap` and its folders; make them where they, or the mark that they are durable, are missing."""
+        """Open `.goalmap` and its folders; make them where they, or the mark of their durability, are missing."""
         self.root.make(STATE, 0o700)
         self.state = self.enter(self.root.child(STATE))
         mark = self.state.lstat(_MARK)
@@ -121,19 +121,19 @@ class Store:
 def locked(root_path: str, *, timeout_s: float, tell: Tell) -> Iterator[Store]:
     """Open the library at `root_path` and hold its lock; raise LockBusy after `timeout_s`.
 
-    `tell` is called with what happened meanwhile beside what was asked for, also where the block raises.
+    `tell` gets a report of what else happened under the lock, also where the block raises.
 
-    The lock is released by the death of its holder. Its file stays: removing it would let two processes each lock a
-    file of their own. Should somebody else remove it (`git clean`), whoever got the lock of the removed file
-    starts over.
+    The system releases the lock when its holder dies. Its file stays: if it were removed, two processes could each lock
+    a file of their own. If another program removes it (`git clean`), the process that holds the lock of the removed
+    file notices and starts over.
     """
     end_s = time.monotonic() + timeout_s
     while True:
         with ExitStack() as stack:
             store = Store(root_path, stack, tell)
             store.open_state()
-            # First the place at the head of the queue, then the lock: whoever has just let go of the lock finds
-            # somebody at the head, and cannot take it again and again from those who wait.
+            # First the head of the queue, then the lock: a process that has just released the lock finds the head
+            # taken, and cannot take the lock again before those that wait.
             head = _wait_for(store.state, _QUEUE, end_s)
             try:
                 fd = _wait_for(store.state, _LOCK, end_s)
@@ -141,8 +141,8 @@ def locked(root_path: str, *, timeout_s: float, tell: Tell) -> Iterator[Store]:
                 os_layer.close(head)
             stack.callback(os_layer.close, fd)  # which releases the lock; last in, so first out
             with store.root.child(STATE) as fresh:
-                there = fresh.lstat(_LOCK)
-            if there is not None and os.path.samestat(there, os_layer.file_status(fd)):
+                status = fresh.lstat(_LOCK)
+            if status is not None and os.path.samestat(status, os_layer.file_status(fd)):
                 try:
                     yield store
                 finally:
@@ -159,7 +159,7 @@ def _wait_for(folder: LibraryDir, name: str, end_s: float) -> int:
             if time.monotonic() >= end_s:
                 raise LockBusy  # noqa: TRY301 - closed below
             time.sleep(poll_s)
-            # Ever more often: backing off, as is usual, starves whoever has waited longest.
+            # Ever more often: backing off, as is usual, would starve the process that has waited longest.
             poll_s = max(_FASTEST_POLL_S, poll_s * 0.95)
     except BaseException:
         os_layer.close(fd)
@@ -168,7 +168,7 @@ def _wait_for(folder: LibraryDir, name: str, end_s: float) -> int:
 
 
 def has_records(root_path: str) -> bool:
-    """Whether records may wait for the library at `root_path`: two looks at the disk, at every server start."""
+    """Whether the library at `root_path` may have records: two cheap calls, made at every start of a server."""
     if _has_entries(os.path.join(root_path, STATE, JOURNAL)):
         return True
     return os_layer.exists(fallback_home()) and _has_entries(fallback_folder(root_path))
@@ -183,7 +183,7 @@ def _has_entries(path: str) -> bool:
 
 
 def fallback_home() -> str:
-    """Return where texts are saved that found no place in their library: in the user's own state folder."""
+    """Return the folder for texts that could not be saved in their library: in the user's state folder."""
     home = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
     return os.path.join(home, "goalmap", "saved")
 
@@ -211,6 +211,6 @@ def open_fallback(root_path: str) -> LibraryDir:
 
 def digest(data: bytes) -> str:
     """Return the SHA-256 of `data` in hexadecimal."""
-    import hashlib  # 4 ms that a server start does not need
+    import hashlib  # late: 4 ms
 
     return hashlib.sha256(data).hexdigest()

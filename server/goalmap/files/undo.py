@@ -1,8 +1,8 @@
-"""Undo of commits: each is a transaction with a record of its own, so that it too is done whole or not at all.
+"""Undo of commits: each is a transaction with a record of its own, so that it is done completely or not at all.
 
-The map first, then the component: in the other order a power cut would leave a map that names nothing (I2). What was
-generated together is undone together: a record of kind `undo-job` stands over the single ones until all are done, and
-sorts after them, so that recovery finishes the one that was under way before it goes on with the rest.
+The map first, then the component: in the other order a power cut could leave a map that names a missing component (I2).
+Components that were generated together are undone together: a record of kind `undo-job` exists until all of them are,
+and sorts after theirs, so that recovery finishes the one that was under way before it goes on with the rest.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class UndoResult:
-    """What was undone: the reference `file` is `restored_file` again, and the component is gone."""
+    """An undone commit: the reference `file` is `restored_file` again, and the component is removed."""
 
     tx: str
     goal: tuple[str, ...]
@@ -54,7 +54,7 @@ class UndoResult:
 
 @dataclass(frozen=True)
 class JobUndone:
-    """What was undone of a job, the last commit first, and the reasons for which other commits of it were kept."""
+    """The undone commits of a job, the last one first, and the reasons for which others were kept."""
 
     undone: tuple[UndoResult, ...]
     kept: tuple[str, ...] = ()
@@ -68,7 +68,7 @@ def undo(
     job: str | None = None,
     lock_timeout_s: float = LOCK_WAIT_S,
 ) -> JobUndone:
-    """Undo the commits `txs` and those of `job`, or (with neither) the newest commit and all that it was asked with.
+    """Undo the commits `txs` and those of `job`, or (with neither) the newest commit and all of its job.
 
     A commit whose reference or component has changed since is kept. Raises CommitRefused where nothing was undone, or
     NotCommitted where an undo is begun and recovery will finish it. Without `txs` and `job` CommitRefused also says
@@ -127,7 +127,7 @@ def _undo_all(store: Store, receipts: list[Contents], begun: list[Record]) -> Jo
             raise CommitRefused(f"{error} Nothing was undone.") from error
     over_all = None
     jobs = {receipt.header.job for receipt in receipts if receipt.header}
-    if len(jobs) == 1 and all(jobs):  # else what was asked for at different times, each to be undone by itself
+    if len(jobs) == 1 and all(jobs):  # else they were requested separately, and each is undone by itself
         header = Header(tx=last_tx(), kind="undo-job", root=store.root_path, job=jobs.pop())
         over_all = Record.create(store.journal, header)
         begun.append(over_all)
@@ -145,14 +145,14 @@ def _undo_all(store: Store, receipts: list[Contents], begun: list[Record]) -> Jo
 
 
 def finish_undo_job(store: Store, record: Record) -> None:
-    """Undo what is left of a job whose undo was interrupted (I10: it was wanted, and was not said to be done)."""
+    """Undo the rest of a job whose undo was interrupted (I10)."""
     if not record.header.job:
         raise Damaged("it is about no job")
     for name in reversed(receipt_names(store.receipts)):
         contents = peek(store.receipts, name)
         if contents is None or contents.header is None or contents.header.job != record.header.job:
             continue
-        with contextlib.suppress(CommitRefused):  # has changed since, and is kept, as it would have been
+        with contextlib.suppress(CommitRefused):  # changed since, and therefore kept
             undone = _undo_one(store, contents, [])
             store.report.undone.append(_place(undone.goal, undone.slot))
     record.drop()
@@ -183,7 +183,7 @@ def _undo_one(store: Store, receipt: Contents, begun: list[Record]) -> UndoResul
 
 
 def _check(store: Store, receipt: Contents) -> Header:
-    """Return the header of the undo of what was committed; raise CommitRefused where something has changed since."""
+    """Return the header for the undo of a commit; raise CommitRefused where something has changed since."""
     done, file, text = receipt.header, receipt.file, receipt.text or b""
     if done is None:
         raise Damaged("the receipt has no header")
@@ -194,16 +194,16 @@ def _check(store: Store, receipt: Contents) -> Header:
         raise CommitRefused(
             f"{MAP_NAME} no longer has {file!r} at {place_of(done)}: it was changed since, and is kept."
         )
-    own = {found.span for place in done.places if (found := find_reference(goal_map, place, file)) is not None}
+    own = {ref.span for place in done.places if (ref := find_reference(goal_map, place, file)) is not None}
     users = len(possible_users_of(goal_map, done.folder, file))
     if done.naming == "autogen" and users > len(own):
         raise CommitRefused(f"{file} is used {users} times by now. Remove the other references first. It is kept.")
     try:
         with enter(store.root, path) as folder:
-            there = read_component(folder, name)
+            on_disk = read_component(folder, name)
     except FileNotFoundError:
-        there = None
-    if there != text:
+        on_disk = None
+    if on_disk != text:
         raise CommitRefused(f"{done.folder}/{file} was changed since, and is kept. Delete it yourself if you want to.")
     return Header(
         tx=new_tx(),
@@ -225,9 +225,9 @@ def _check(store: Store, receipt: Contents) -> Header:
 
 
 def finish_undo(store: Store, record: Record) -> str:
-    """Do what the record of an undo says, from wherever an earlier run stopped; return the place in the map.
+    """Finish the undo of a record, from wherever an earlier run stopped; return the place in the map.
 
-    If somebody has changed the reference meanwhile, theirs stays, and a component that is in use stays too.
+    A reference that somebody has changed meanwhile is kept, and so is a component that is in use.
     """
     header = record.header
     with MapFile(store) as map_file:

@@ -84,19 +84,12 @@ class LocalModel:
         _check_runtime()
         return weights
 
-    async def start(self) -> ModelSettings:
-        """Start the model unless it runs, and return how to reach it. It stops after `idle_s` without use.
-
-        Raises `ModelError`. Use `running` for what may take longer than that.
-        """
-        async with self._lock:
-            settings = await self._ensure_started()
-        self._restart_idle_timer()
-        return settings
-
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[ModelSettings]:
-        """Keep the model running during a block; start it if it does not run."""
+        """Keep the model running during a block, and return how to reach it. Raises `ModelError`.
+
+        It is started if it does not run, and stops `idle_s` after its last use.
+        """
         self._users += 1
         try:
             async with self._lock:

@@ -110,7 +110,7 @@ def build() -> GoalmapServer:
     for name, handler in of_commands.items():
         server.command(name)(partial(_with_first, handler))
     server.command(commands.CANCEL)(lambda arguments: generation.cancel(jobs, arguments[0] if arguments else None))
-    server.advertise(lambda _: capabilities(session.client))
+    server.advertise(lambda: capabilities(session.client))
     return server
 
 
@@ -165,5 +165,4 @@ def serve(*, tcp: tuple[str, int] | None = None) -> int:
     gc.freeze()
     gc.set_threshold(200_000, 20, 100)
     gc.enable()
-    server = build()
-    return server.serve(partial(stdio.accept_one, *tcp) if tcp else stdio.open_stdio)
+    return build().serve(partial(stdio.accept_one, *tcp) if tcp else stdio.open_stdio)

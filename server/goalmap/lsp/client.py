@@ -26,6 +26,7 @@ class Client:
     shows_related_information: bool = False
     shows_symbol_tree: bool = False
     shows_definition_links: bool = False
+    shows_link_tooltips: bool = False
     shows_text_document_content: bool = False
     inserts_snippets: bool = False
     prepares_renames: bool = False
@@ -72,6 +73,7 @@ class Client:
             shows_related_information=sent.has("textDocument.publishDiagnostics.relatedInformation"),
             shows_symbol_tree=sent.has("textDocument.documentSymbol.hierarchicalDocumentSymbolSupport"),
             shows_definition_links=sent.has("textDocument.definition.linkSupport"),
+            shows_link_tooltips=sent.has("textDocument.documentLink.tooltipSupport"),
             shows_text_document_content=sent.at("workspace.textDocumentContent") is not None,
             inserts_snippets=sent.has("textDocument.completion.completionItem.snippetSupport"),
             prepares_renames=sent.has("textDocument.rename.prepareSupport"),

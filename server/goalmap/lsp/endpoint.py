@@ -2,7 +2,8 @@
 
     server = GoalmapServer("goalmap", "0.1.0")
     server.hooks = Session(server)
-    server.request("textDocument/hover", {"hoverProvider": True})(partial(hover, session))
+    server.request("textDocument/hover")(partial(hover, session))
+    server.advertise({"hoverProvider": True})
     sys.exit(server.serve(stdio.open_stdio))
 
 pygls has the tables of handlers and the errors of JSON-RPC. Its language server on top of that is not used: it has
@@ -58,8 +59,8 @@ Handler = Callable[[Params], Any]
 What runs before the awaitable is returned sees the documents as they were when the request was sent; what is awaited
 may see later ones. The awaitable is cancelled when the client cancels the request.
 """
-Capability = Params | Callable[[Params], Params]
-"""A fragment of ServerCapabilities, or a function from the client's capabilities to one."""
+Capability = Params | Callable[[], Params]
+"""A fragment of ServerCapabilities, or a function that returns one once `Hooks.on_initialize` has returned."""
 H = TypeVar("H", bound=Callable[[Any], Any])
 
 POSITION_ENCODINGS = ("utf-8", "utf-16", "utf-32")
@@ -95,7 +96,7 @@ class Hooks:
         """Take the text of a document, which the client owns from here on."""
 
     def on_change(self, uri: str, version: int, content_changes: Sequence[TextDocumentContentChangeEvent]) -> None:
-        """Apply `content_changes` (TextDocumentContentChangeEvent) one after the other."""
+        """Apply `content_changes` one after the other."""
 
     def on_close(self, uri: str) -> None:
         """Forget a document: the file on disk is the truth again."""
@@ -119,7 +120,6 @@ class GoalmapServer(JsonRPCServer):
         self.name = name
         self.version = version
         self.hooks = Hooks()
-        self.initialize_params: Params = {}
         self.position_encoding = "utf-16"  # one of POSITION_ENCODINGS
         self.progress_cancellers: dict[MessageId, Callable[[], Any]] = {}
         self._capabilities: list[Capability] = []
@@ -129,16 +129,12 @@ class GoalmapServer(JsonRPCServer):
         super().__init__(GoalmapProtocol, Converter)
 
     # -- registering --------------------------------------------------------------------------------------------------
-    def request(
-        self, method: str, capability: Capability | None = None, *, shape: shapes.Shape | None = None
-    ) -> Callable[[H], H]:
-        """Register a handler of `method`, and what it adds to the server's capabilities.
+    def request(self, method: str, *, shape: shapes.Shape | None = None) -> Callable[[H], H]:
+        """Register a handler of `method`.
 
         It gets params of the method's shape only: that of `param_shapes`, or `shape` for a method that is not there.
         Raise JsonRpcException in it to answer with its code and message.
         """
-        if capability is not None:
-            self.advertise(capability)
         return self._registering(self.protocol.fm.features, method, shape)
 
     notification = request
@@ -181,24 +177,10 @@ class GoalmapServer(JsonRPCServer):
         if self.protocol.fm.commands:
             merged["executeCommandProvider"] = {"commands": list(self.protocol.fm.commands)}
         for capability in self._capabilities:
-            shapes.merge(merged, capability if isinstance(capability, dict) else capability(self.client))
+            shapes.merge(merged, capability if isinstance(capability, dict) else capability())
         return merged
 
-    # -- the client ---------------------------------------------------------------------------------------------------
-    @property
-    def client(self) -> Params:
-        """The client's capabilities as plain JSON; empty before `initialize`."""
-        return self.initialize_params.get("capabilities") or {}
-
-    def client_capability(self, path: str) -> Any:
-        """Return the client's capability at the dotted `path`, such as "textDocument.diagnostic"; None if absent."""
-        return shapes.lookup(self.client, path)
-
-    def client_list(self, path: str) -> list[Any]:
-        """Return the list at the dotted `path` of the client's capabilities; an empty one where there is none."""
-        value = self.client_capability(path)
-        return value if isinstance(value, list) else []
-
+    # -- talking to the client ----------------------------------------------------------------------------------------
     async def ask(self, method: str, params: Any = None, *, timeout_s: float | None = None) -> Any:
         """Send a request and return the client's plain result.
 
@@ -234,12 +216,12 @@ class GoalmapServer(JsonRPCServer):
         self.protocol.set_writer(connection.writer)
         closed = asyncio.ensure_future(connection.wait_closed())
         closed.add_done_callback(lambda _: self.protocol.stop_writing())
-        self.protocol.run_in_background(self.protocol.handle_all(connection), "reading")
+        self.protocol.run_in_background(self.protocol.receive_all(connection), "reading")
         try:
             return await self._exit_code
         finally:
             await self.tell_shutdown()
-            await self.protocol.cancel_all()
+            await self.protocol.cancel_all(SHUTDOWN_TIMEOUT_S)
             connection.writer.close()
             await asyncio.wait([closed], timeout=FLUSH_TIMEOUT_S)
 
@@ -277,6 +259,7 @@ class GoalmapProtocol(JsonRPCProtocol):
         # What the params of each method, and the arguments of each command, must be.
         self.shapes: dict[str, shapes.Shape] = {}
         self._is_initialized = False
+        self._is_idle_due = False
         self._ids = count(1)
         # Requests of the client that still run. pygls keeps them in one table with the requests of ours, where equal
         # ids collide; _request_futures holds ours only.
@@ -304,7 +287,6 @@ class GoalmapProtocol(JsonRPCProtocol):
     # -- what every server answers itself -----------------------------------------------------------------------------
     def _initialize(self, params: Params) -> Params:
         server = self._server
-        server.initialize_params = params
         server.position_encoding = choose_position_encoding(params)
         server.hooks.on_initialize(cast("InitializeParams", params))
         self._is_initialized = True
@@ -358,20 +340,26 @@ class GoalmapProtocol(JsonRPCProtocol):
         self._server.hooks.on_change(document["uri"], document["version"], params["contentChanges"])
 
     # -- receiving ----------------------------------------------------------------------------------------------------
-    async def handle_all(self, connection: stdio.Connection) -> None:
+    async def receive_all(self, connection: stdio.Connection) -> None:
         """Handle the messages of `connection` until it or the server ends, then end the server."""
-        is_idle_due = False
         try:
             async for bodies, more in connection.batches():
-                self._handle_batch([self._parse(body) for body in bodies])
+                self.receive(bodies, more=more)
                 if self._server.has_ended:
                     return
-                is_idle_due = is_idle_due or bool(bodies)
-                if is_idle_due and not more:
-                    is_idle_due = False
-                    self._call("on_idle", self._server.hooks.on_idle)
         finally:
             self.end()
+
+    def receive(self, bodies: list[bytes | None], *, more: bool = False) -> None:
+        """Handle messages that arrived together, then let the hooks publish unless `more` are on their way.
+
+        None stands for what is no message: see `stdio.Framer`.
+        """
+        self._handle_batch([self._parse(body) for body in bodies])
+        self._is_idle_due = self._is_idle_due or bool(bodies)
+        if self._is_idle_due and not more and not self._server.has_ended:
+            self._is_idle_due = False
+            self._call("on_idle", self._server.hooks.on_idle)
 
     def end(self) -> None:
         """End the server, as nobody is left to serve: with code 0 after `shutdown`, else 1.
@@ -504,9 +492,9 @@ class GoalmapProtocol(JsonRPCProtocol):
         if not task.cancelled() and (error := task.exception()) is not None:
             _log_failure(name, error)
 
-    async def cancel_all(self) -> None:
-        """Cancel requests and background work, and wait for its end at most SHUTDOWN_TIMEOUT_S."""
-        await _cancel([*self._running.values(), *self._background], SHUTDOWN_TIMEOUT_S)
+    async def cancel_all(self, timeout_s: float) -> None:
+        """Cancel requests and background work, and wait for its end at most `timeout_s`."""
+        await _cancel([*self._running.values(), *self._background], timeout_s)
 
     # -- requests of ours ---------------------------------------------------------------------------------------------
     def send_request(self, method: str, params: Any = None) -> Future[Any]:  # type: ignore[override]  # no callback

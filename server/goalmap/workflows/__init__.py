@@ -9,7 +9,7 @@ from goalmap.files.request import GenerateRequest
 from goalmap.workflows.brief import make_brief, missing_references, planned_file, shared_references
 from goalmap.workflows.generate import PendingSave, Verdict, generate, generate_all, uncancellable
 from goalmap.workflows.outcome import Kind, Neighbours, Outcome, Reporter, Summary
-from goalmap.workflows.undo_and_recover import Recovered, Undone, describe, pending, recover, undo
+from goalmap.workflows.undo_and_recover import Recovered, Undone, describe, recover, undo
 
 __all__ = [
     "GenerateRequest",
@@ -27,7 +27,6 @@ __all__ = [
     "generate_all",
     "make_brief",
     "missing_references",
-    "pending",
     "planned_file",
     "recover",
     "shared_references",

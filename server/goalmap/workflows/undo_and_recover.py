@@ -14,7 +14,7 @@ from goalmap.files.report import Report
 from goalmap.workflows.outcome import path_in_library
 
 if TYPE_CHECKING:
-    from goalmap.files.report import Pending, Tell
+    from goalmap.files.report import Tell
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,6 @@ def recover(root: str, *, tell: Tell, finish_buffered: bool = False) -> Recovere
     conflicts = [parked for parked in total.parked if parked.is_whole]
     waits = any(not pending.has_owner for pending in total.pending)
     return Recovered(NOT_COMMITTED if waits else CONFLICT if conflicts else FINE)
-
-
-def pending(root: str) -> list[Pending]:
-    """Return the interrupted generations of the library at `root`; changes nothing, may wait a second for a lock."""
-    return recovery.pending(root)
 
 
 def describe(report: Report, *, waiting: bool = False) -> Iterator[str]:

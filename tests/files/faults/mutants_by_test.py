@@ -17,7 +17,7 @@ import pytest
 
 from goalmap.files import commit, journal, plan, recovery, store, transaction, undo
 from goalmap.generation import loops
-from goalmap.lsp import shapes, wire
+from goalmap.lsp import shapes, stdio
 from goalmap.lsp.generation import progress
 from goalmap.settings import Settings
 from goalmap.workflows import generate_all
@@ -208,7 +208,7 @@ MUTANTS_BY_TEST = [
     ),
     _mutant(
         "framing lost at a bad header",
-        _set(wire.Framer, "_lose", lambda self, bodies: None),
+        _set(stdio.Framer, "_skip", lambda self, bodies: None),
         "tests/lsp/test_protocol_framing.py",
     ),
     _mutant(

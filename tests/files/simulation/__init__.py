@@ -25,7 +25,7 @@ component is there, the names are exchanged ...), or a few calls later. An edito
 between the last look at the map and its exchange.
 
 It reaches the code by seams that are meant to stay: the command line's `main`, the server as `app.build()` puts it
-together with `wire.open_stdio` for its streams, `generation.write_component` for the model, and for clock, threads and
+together with `stdio.open_stdio` for its streams, `generation.write_component` for the model, and for clock, threads and
 random bytes the modules `time`, `threading`, `queue` and `os`. A module of Goalmap's that waits in another way stops
 the whole simulation: give it a stand-in in `world.installed`.
 

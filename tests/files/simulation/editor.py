@@ -12,7 +12,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from goalmap.lsp import app
+from goalmap.lsp import app, stdio
 
 from .scheduler import Hub, Process
 from .world import NOTE, REFERENCE, World
@@ -43,7 +43,7 @@ class Editor:
         self._ended: set[str] = set()
         self._inbox: deque[tuple[Process, bytes]] = deque()
         self._loop: Any = None
-        self._sink: Any = None
+        self._protocol: Any = None
         self._ids = 0
         self._answers: dict[int, Any] = {}
         self._disk_has_changed = False
@@ -86,7 +86,7 @@ class Editor:
         self._answers.clear()
         self._loop = None
         # It is this editor's before it runs, since it asks whose it is.
-        self.server = self.world.spawn(f"server{self.number}.{self.servers}", lambda: app.build().serve_stdio())
+        self.server = self.world.spawn(f"server{self.number}.{self.servers}", self._serve)
         while self._loop is None and self.is_connected:
             self.world.hub.sleep(0.001)
         goalmap = {"reloadsCleanFiles": True, "showsGenerated": True} if self.reloads else {"showsGenerated": True}
@@ -102,9 +102,14 @@ class Editor:
         if self.is_open:
             self._show()
 
-    def connected(self, loop: Any, sink: Any) -> None:
+    def _serve(self) -> int:
+        server = app.build()
+        self._protocol = server.protocol
+        return server.serve(stdio.open_stdio)
+
+    def connected(self, loop: Any) -> None:
         """Know how to write to the server."""
-        self._loop, self._sink = loop, sink
+        self._loop = loop
 
     def quit_server(self) -> None:
         """End it as an editor does that quits; what was not saved is kept for the next time."""
@@ -116,8 +121,7 @@ class Editor:
         """Write a message."""
         if self.is_connected and self._loop is not None and not self._loop.is_closed():
             body = json.dumps({"jsonrpc": "2.0", **message}).encode()
-            data = b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
-            self._loop.call_soon_threadsafe(lambda: self._sink.received(data, more=False))
+            self._loop.call_soon_threadsafe(self._protocol.receive, [body])
 
     def notify(self, method: str, params: Any) -> None:
         """Send a notification."""

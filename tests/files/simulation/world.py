@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +32,7 @@ from goalmap.cli import main
 from goalmap.generation import write_component
 from goalmap.generation.failures import ModelError
 from goalmap.generation.reply import Accepted
-from goalmap.lsp import wire
+from goalmap.lsp import stdio
 
 from .loop import Event, Lock, Queue, Thread, Threads, run
 from .scheduler import START_NS, Actor, Hub, Killed, Process
@@ -504,6 +504,7 @@ class _Output:
 
     def __init__(self, process: Process, editor: Editor) -> None:
         self._process, self._editor = process, editor
+        self.closed = asyncio.get_running_loop().create_future()
 
     def write(self, data: bytes) -> None:
         if not self._process.is_dead:
@@ -511,20 +512,32 @@ class _Output:
 
     def close(self) -> None:
         """Everything has been delivered."""
+        self.closed.set_result(None)
 
 
-async def _open_stdio(sink: Any, *_: Any) -> Any:
+class _Connection:
+    """A server's streams; its editor writes past them, and each message has a turn of the loop."""
+
+    def __init__(self, writer: _Output) -> None:
+        self.writer = writer
+
+    async def batches(self) -> AsyncIterator[tuple[list[bytes | None], bool]]:
+        """Yield nothing, for as long as the server runs."""
+        await self.wait_closed()
+        yield [], False
+
+    async def wait_closed(self) -> None:
+        """Wait until the server has closed its output."""
+        await asyncio.shield(self.writer.closed)
+
+
+async def _open_stdio() -> _Connection:
     world = _world()
     assert world.hub.current is not None
     process = world.hub.current.process
     editor = next(one for one in world.editors if one.server is process)
-    sink.connected(_Output(process, editor))
-    editor.connected(asyncio.get_running_loop(), sink)
-
-    async def close(_: float) -> None:
-        """Nothing is left to send."""
-
-    return SimpleNamespace(close=close)
+    editor.connected(asyncio.get_running_loop())
+    return _Connection(_Output(process, editor))
 
 
 class _Faults(logging.Handler):
@@ -562,14 +575,14 @@ def installed() -> Iterator[Path]:
         id(time.time_ns): clock.time_ns,
         id(concurrent.futures.ThreadPoolExecutor): _pool,
         id(write_component.write_component): _write_component,
-        id(wire.open_stdio): _open_stdio,
+        id(stdio.open_stdio): _open_stdio,
     }
     for name, module in list(sys.modules.items()):
         if name == "goalmap" or name.startswith("goalmap."):
             for key, value in list(vars(module).items()):
                 if id(value) in stand_ins:
                     put(module, key, stand_ins[id(value)])
-    put(main, "parser", functools.cache(main.parser))  # a third of a command's time
+    put(main, "parser_of", functools.cache(main.parser_of))  # saves time
     put(asyncio, "run", lambda work, **_: run(_world().hub, work))
     put(concurrent.futures, "ThreadPoolExecutor", _pool)
     put(os, "urandom", lambda size: _world().rng.randbytes(size))  # noqa: PLW0108 - each has its own

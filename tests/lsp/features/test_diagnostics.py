@@ -112,7 +112,7 @@ def test_a_client_that_pulls_is_answered_and_not_told(edit: Edit) -> None:
 def test_a_client_that_pulls_and_cannot_be_told_to_pull_again_is_told_instead(edit: Edit) -> None:
     """Neovim 0.11: it would not ask when a component appears on disk."""
     editor = edit(MISSING, capabilities={"textDocument": {"diagnostic": {}, **PUSHED["textDocument"]}})
-    assert "diagnosticProvider" not in editor.server.server_capabilities_json()
+    assert "diagnosticProvider" not in editor.advertised
     assert codes(pushed(editor)["goal_map.json"]) == ["component.missing"]
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from support.fixtures import ENCODINGS, FULL_CLIENT, Editor, Encoding, Refused, paper_names, paper_text
+from support.fixtures import ENCODINGS, FULL_CLIENT, Editor, Encoding, paper_names, paper_text
+from support.lsp_client import LspError
 
 Edit = Callable[..., Editor]
 
@@ -50,7 +51,7 @@ def refusal(editor: Editor, params: Any) -> int | None:
     """Rename, and return the code of the refusal; None where it is not refused."""
     try:
         editor.request("textDocument/rename", params)
-    except Refused as refused:
+    except LspError as refused:
         return refused.code
     return None
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.fixtures import Editor, Refused
+from support.fixtures import Editor
 from support.hostile import CATEGORY, FILE, GOAL, IN_NAMES, IN_TEXTS, MAP, unfit, write_library
+from support.lsp_client import LspError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,6 +134,6 @@ def test_messages_and_refusals(editor: Editor) -> None:
 
 
 def _refusal(editor: Editor, method: str, params: Any) -> str:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(LspError) as refused:
         editor.request(method, params)
     return refused.value.message

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from support.fixtures import ENCODINGS, Editor
+from support.fixtures import ENCODINGS, FULL_CLIENT, Editor
 
 Edit = Callable[..., Editor]
 
@@ -151,6 +151,7 @@ x
 a
 """,
         encoding=encoding,
+        capabilities=FULL_CLIENT,
     )
     editor.write("components/constraints/🦊 b.txt", "b")
     editor.session.refresh(next(iter(editor.session.libraries.values())))

@@ -6,7 +6,8 @@ from urllib.parse import quote
 
 import pytest
 
-from support.fixtures import ENCODINGS, FULL_CLIENT, Editor, Refused
+from support.fixtures import ENCODINGS, FULL_CLIENT, Editor
+from support.lsp_client import LspError
 
 Edit = Callable[..., Editor]
 
@@ -65,7 +66,7 @@ def test_no_such_goal(edit: Edit, goal: list[str]) -> None:
 
 @pytest.mark.parametrize("params", [{}, {"uri": "file:///x"}, {"uri": 1, "goal": []}, {"uri": "x", "goal": [1]}])
 def test_malformed_params_are_the_clients_fault(edit: Edit, params: Any) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(LspError) as caught:
         edit(LIBRARY).request("goalmap/prompt", params)
     assert caught.value.code == -32602
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from support.fixtures import ENCODINGS, Editor, Refused
+from support.fixtures import ENCODINGS, Editor
+from support.lsp_client import LspError
 
 Edit = Callable[..., Editor]
 
@@ -40,7 +41,7 @@ def rename(editor: Editor, name: str) -> str:
 def refused(editor: Editor, name: str) -> str:
     """Return why a renaming is refused, after making sure that it changed nothing."""
     before = {path: path.read_bytes() for path in editor.folder.rglob("*") if path.is_file()}
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(LspError) as caught:
         rename(editor, name)
     assert caught.value.code == REQUEST_FAILED
     assert {path: path.read_bytes() for path in editor.folder.rglob("*") if path.is_file()} == before

@@ -132,18 +132,18 @@ def whole(editor: Editor) -> Any:
 
 
 def test_a_request_that_waits_for_the_disk_can_be_cancelled(edit: Edit, slow_disk: SlowDisk) -> None:
-    from support.fixtures import Refused
+    from support.lsp_client import LspError
 
     editor = opened(edit)
     with slow_disk.hanging("components/protocols/drill.txt"):
         late = editor.begin("textDocument/hover", editor.here)
         editor.notify("$/cancelRequest", {"id": late})
-        with pytest.raises(Refused, match=r"(?i)cancel"):
+        with pytest.raises(LspError, match=r"(?i)cancel"):
             editor.result(late)
 
 
 def test_a_rename_is_judged_by_the_disk_as_it_is_now_however_slow(edit: Edit, slow_disk: SlowDisk) -> None:
-    from support.fixtures import Refused
+    from support.lsp_client import LspError
 
     editor = opened(edit)
     editor.write("components/protocols/taken.txt", "Somebody else's.\n")
@@ -151,7 +151,7 @@ def test_a_rename_is_judged_by_the_disk_as_it_is_now_however_slow(edit: Edit, sl
         late = editor.begin("textDocument/rename", {**editor.here, "newName": "taken.txt"})
         assert editor.request("textDocument/documentSymbol", editor.document(MAP))
         assert not editor.is_answered(late)
-    with pytest.raises(Refused, match="exists already"):
+    with pytest.raises(LspError, match="exists already"):
         editor.result(late)
 
 

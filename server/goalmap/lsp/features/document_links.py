@@ -27,7 +27,8 @@ def document_links(session: Session, params: DocumentLinkParams) -> RawJson | No
         key = slot, file
         if key not in targets:
             path = library.snapshot.path(slot, file)
-            members = f'"target":{to_json(library.uri(path))},"tooltip":{to_json(visible(path))}'
+            tooltip = f',"tooltip":{to_json(visible(path))}' if session.client.shows_link_tooltips else ""
+            members = f'"target":{to_json(library.uri(path))}{tooltip}'
             targets[key] = members if library.snapshot.has(slot, file) else None
         target = targets[key]
         if target is not None:

@@ -38,7 +38,7 @@ def prepare_rename(session: Session, params: PrepareRenameParams) -> PrepareRena
 
 def rename(session: Session, params: RenameParams) -> WorkspaceEdit | None:
     """Return the edit that renames what is under the cursor to `newName`."""
-    from goalmap.core.renames import Refused, rename_key_edits, target_at
+    from goalmap.core.renames import RenameRefused, rename_key_edits, target_at
 
     cursor = session.cursor(params)
     target = target_at(cursor.library.goal_map, cursor.line, cursor.column) if cursor and cursor.in_map else None
@@ -51,13 +51,13 @@ def rename(session: Session, params: RenameParams) -> WorkspaceEdit | None:
         library = cursor.library
         check = partial(_check_writable, [library.map_path])
         session.disk_access.ask(library.disk, ("writable", library.map_path), check)
-    except Refused as refused:
+    except RenameRefused as refused:
         raise RequestFailed(str(refused)) from None
     return workspace_edit(session, {cursor.library.map_path: edits})
 
 
 def _rename_component(session: Session, cursor: Cursor, reference: Reference, name: str) -> WorkspaceEdit | None:
-    from goalmap.core.renames import Refused, check_file_name
+    from goalmap.core.renames import RenameRefused, check_file_name
 
     library = cursor.library
     session.require_fresh(library)  # what is refused or not depends on the disk as it is now
@@ -69,7 +69,7 @@ def _rename_component(session: Session, cursor: Cursor, reference: Reference, na
     exists = library.snapshot.has(reference.slot, reference.file)
     if exists and not session.client.renames_files:
         shown = visible(library.snapshot.path(reference.slot, name))
-        raise Refused(
+        raise RenameRefused(
             f"This editor does not let the server rename files. Rename the file to {shown} yourself, then use the "
             "quick fix at the references"
         )
@@ -118,23 +118,23 @@ def _nearest_folder(path: str) -> str:
 
 
 def _check_free(old: str, new: str) -> None:
-    """Raise `Refused` where another file has the new name."""
-    from goalmap.core.renames import Refused
+    """Raise `RenameRefused` where another file has the new name."""
+    from goalmap.core.renames import RenameRefused
 
     if os.path.lexists(new) and not os.path.samefile(old, new):
-        raise Refused(f"{visible(new)} exists already: choose another name")
+        raise RenameRefused(f"{visible(new)} exists already: choose another name")
 
 
 def _check_writable(paths: list[str], *, moved: tuple[str, str] | None = None) -> None:
-    """Raise `Refused` where a file is read-only that is to be written, or a file or folder that a move changes."""
-    from goalmap.core.renames import Refused
+    """Raise `RenameRefused` where a file to be written, or a file or folder that a move changes, is read-only."""
+    from goalmap.core.renames import RenameRefused
 
     if moved is not None:
         old, new = moved
         paths = [*paths, old, os.path.dirname(old), _nearest_folder(new)]
     for path in paths:
         if is_read_only(path):
-            raise Refused(f"{visible(path)} is read-only: make it writable first. Nothing was renamed")
+            raise RenameRefused(f"{visible(path)} is read-only: make it writable first. Nothing was renamed")
 
 
 def is_read_only(path: str) -> bool:
