@@ -15,6 +15,7 @@ from goalmap.files.journal import Header, Record, new_tx
 from goalmap.files.loader import LibraryLoader
 from goalmap.files.store import locked
 from goalmap.lsp import disk
+from goalmap.lsp.diagnostics import components
 from goalmap.lsp.disk import Answer, Disk, Patience
 from support.locks import lock_held
 
