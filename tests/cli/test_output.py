@@ -117,7 +117,7 @@ def test_a_pipe_that_another_program_made_non_blocking_gets_everything() -> None
     thread = threading.Thread(target=read)
     thread.start()
     with open(writer, "w", encoding="utf-8") as stream:
-        surviving = console._surviving(stream)  # noqa: SLF001
+        surviving = console._without_errors(stream)  # noqa: SLF001
         surviving.write(text)
         assert console.fault_of(surviving) is None
     thread.join()
