@@ -17,7 +17,7 @@ import pytest
 
 from goalmap.files import commit, journal, plan, recovery, store, transaction, undo
 from goalmap.generation import loops
-from goalmap.lsp import shapes, stdio
+from goalmap.lsp import stdio, validate
 from goalmap.lsp.generation import progress
 from goalmap.settings import Settings
 from goalmap.workflows import generate_all
@@ -203,8 +203,8 @@ MUTANTS_BY_TEST = [
     ),
     _mutant(
         "params not checked",
-        _set(shapes, "_fault", lambda *_: None),
-        "tests/lsp/test_shapes.py::test_the_member_at_fault_is_named",
+        _set(validate, "_fault", lambda *_: None),
+        "tests/lsp/test_validate.py::test_the_member_at_fault_is_named",
     ),
     _mutant(
         "framing lost at a bad header",

@@ -15,8 +15,8 @@ from goalmap.files.journal import Header, Record, new_tx
 from goalmap.files.loader import LibraryLoader
 from goalmap.files.store import locked
 from goalmap.lsp import disk
+from goalmap.lsp.diagnostics import components
 from goalmap.lsp.disk import Answer, Disk, Patience
-from goalmap.lsp.features import diagnostics
 from support.locks import lock_held
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def test_news_of_files_is_taken_in_without_waiting_for_a_slow_disk(edit: Edit, s
 def test_slow_files_are_looked_into_one_by_one_so_that_whoever_waits_for_one_has_a_turn(
     edit: Edit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(diagnostics, "_AT_ONCE_S", 0.0)
+    monkeypatch.setattr(components, "_AT_ONCE_S", 0.0)
     turns: list[int] = []
     examine = LibraryLoader.examine
 

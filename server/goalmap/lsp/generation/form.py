@@ -23,7 +23,7 @@ from goalmap.lsp.generation.missing import described_in_map, guess, missing_refe
 from goalmap.lsp.library_state import LibraryState
 from goalmap.lsp.param_shapes import ARGUMENTS
 from goalmap.lsp.session import Session
-from goalmap.lsp.shapes import check
+from goalmap.lsp.validate import check
 
 if TYPE_CHECKING:
     from goalmap.lsp.extensions import (
