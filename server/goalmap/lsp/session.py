@@ -223,7 +223,7 @@ class Session(Hooks):
     def _take_over(self, library: LibraryState, document: Document) -> None:
         if library.document is not document or library.goal_map.lines is not document.lines:
             library.document = document
-            library.findings_of_disk = []
+            library.map_file_problems = []
             if library.goal_map.lines != document.lines:
                 library.read_anew(maps.parse_lines(document.lines))
             document.lines = library.goal_map.lines

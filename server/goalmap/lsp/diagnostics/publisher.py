@@ -210,7 +210,7 @@ class Publisher:
         if path == library.map_path:
             lines, problems = (
                 library.goal_map.lines,
-                [*library.findings_of_disk, *(components.in_map if components else ())],
+                [*library.map_file_problems, *(components.in_map if components else ())],
             )
             texts = self._map_texts(library)
         else:

@@ -26,7 +26,7 @@ from goalmap.lsp.session import Session, SlotPlace
 
 if TYPE_CHECKING:
     from goalmap.generation.local import LocalModel
-    from goalmap.generation.model import ModelSettings
+    from goalmap.generation.model_settings import ModelSettings
     from goalmap.lsp import types
     from goalmap.lsp.extensions import GeneratedParams, ModelChangedParams, ModelInUse
     from goalmap.lsp.types import ShowDocumentParams, ShowMessageRequestParams
