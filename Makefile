@@ -54,7 +54,7 @@ quick: .venv/.dev ## in less than a minute: lint of what changed since main, and
 	if [ -n "$$changed" ]; then $(BIN)/ruff check $$changed && $(BIN)/ruff format --check $$changed; fi
 	$(BIN)/python -m pytest -n 2 --dist worksteal -q -m 'not model and not slow' $(NOT_QUICK:%=--ignore %) \
 	  tests/core tests/settings tests/files tests/generation/test_prompt.py tests/generation/test_reply.py \
-	  tests/lsp/features tests/lsp/test_shapes.py tests/lsp/test_progress.py
+	  tests/lsp/features tests/lsp/test_validate.py tests/lsp/test_progress.py
 
 .PHONY: test
 test: .venv/.dev ## all tests, and all of check; what passed at its second try only is listed at the end
@@ -72,7 +72,7 @@ unit: .venv/.dev ## the tests of the server and the command line
 portable: .venv/.dev ## the tests that any system can run, Windows too, and a real server on the sample library
 	$(BIN)/python -m pytest -n 2 --dist worksteal --reruns 1 -m 'not model' tests/core tests/settings tests/test_schema.py \
 	  tests/generation/test_prompt.py tests/generation/test_reply.py tests/generation/test_draft.py \
-	  tests/lsp/test_shapes.py tests/lsp/test_progress.py tests/lsp/test_typed_flow.py
+	  tests/lsp/test_validate.py tests/lsp/test_progress.py tests/lsp/test_typed_flow.py
 	$(BIN)/goalmap check .
 
 .PHONY: editors

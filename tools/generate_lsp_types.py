@@ -8,7 +8,7 @@ lsprotocol and from `goalmap.lsp.extensions`:
 
 * `goalmap/lsp/types.py`, a TypedDict for each structure that we read or send, which costs nothing at run time;
 * `goalmap/lsp/enums.py`, the enumerations that we use, as plain numbers and strings;
-* `goalmap/lsp/param_shapes.py`, what the params of each method that we serve must be: see `goalmap.lsp.shapes`.
+* `goalmap/lsp/param_shapes.py`, what the params of each method that we serve must be: see `goalmap.lsp.validate`.
 """
 
 from __future__ import annotations
@@ -311,7 +311,7 @@ class Shapes:
         self.named: dict[str, str] = {}
 
     def of(self, kind: Any, *, is_natural: bool = False) -> Shape:
-        """Return the shape of a type; see `goalmap.lsp.shapes`."""
+        """Return the shape of a type; see `goalmap.lsp.validate`."""
         if typing.get_origin(kind) is typing.Annotated:
             return self.of(typing.get_args(kind)[0], is_natural=extensions.NOT_NEGATIVE in kind.__metadata__)
         if (inner := element(kind)) is not None:

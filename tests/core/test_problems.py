@@ -109,8 +109,11 @@ members = st.dictionaries(
 @given(st.dictionaries(st.sampled_from("ABCD"), members, max_size=4), st.sampled_from([0, 2, None]), st.data())
 def test_findings_after_an_edit_are_those_of_the_edited_map(value: Any, indent: Any, data: Any) -> None:
     goal_map = parse(json.dumps(value, indent=indent))
-    problems = find_problems(goal_map, HERE)
+    problems = first = find_problems(goal_map, HERE)
     for _ in range(3):
         goal_map, change = type_somewhere(goal_map, data)
         problems = find_problems_after(problems, goal_map, change, HERE)
         assert list(problems) == list(find_problems(parse(goal_map.text), HERE))
+    changed = problems.changed_since(first)
+    if changed is not None:
+        assert all(problems.at(line) == first.at(line) for line in range(len(goal_map.lines)) if line not in changed)

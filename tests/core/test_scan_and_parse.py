@@ -223,6 +223,15 @@ def test_following_edits_gives_what_reading_anew_would(value: dict[str, Any], in
         assert goal_map.goals == again.goals
 
 
+def test_a_reading_that_was_edited_is_spent_and_a_snapshot_is_not() -> None:
+    goal_map = parse(BOTH_SHAPES)
+    snapshot = goal_map.snapshot()
+    edited, _ = goal_map.replace_lines(1, 2, [])
+    with pytest.raises(AttributeError):
+        goal_map.items_at(0)
+    assert (snapshot.text, edited.text) == (BOTH_SHAPES, "".join([*snapshot.lines[:1], *snapshot.lines[2:]]))
+
+
 def test_an_edit_of_a_value_scans_its_line_only() -> None:
     goal_map = parse(BOTH_SHAPES)
     _ = goal_map.goal_index

@@ -181,7 +181,7 @@ def test_an_undo_that_was_interrupted_before_a_step_is_finished(
     slots.commit(0)
     slots.commit(1)
     with monkeypatch.context() as broken:
-        broken.setattr("goalmap.files.undo.finish_undo", _dies)
+        broken.setattr("goalmap.files.undo_step.finish_undo", _dies)
         with pytest.raises(_Dead):
             undo(slots.root)
     clock.step(hours)

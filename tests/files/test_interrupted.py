@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from goalmap.files import interrupted
-from goalmap.files.interrupted import NOTHING, Journal
+from goalmap.files.interrupted import Journal
 from goalmap.files.journal import Header, Record, new_tx
+from goalmap.files.report import NOTHING_INTERRUPTED as NOTHING
 from goalmap.files.store import locked
 from support.locks import lock_held
 

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from goalmap.generation.failures import ModelError
+from goalmap.generation.errors import ModelError
 from goalmap.generation.local import LocalModel
-from goalmap.generation.model import ModelSettings, stream_completion
+from goalmap.generation.model import stream_completion
+from goalmap.generation.model_settings import ModelSettings
 from goalmap.generation.prompt import Brief
 from goalmap.generation.reply import Accepted, LoopWatch, Rejected, accept
 from goalmap.generation.weights import find_weights

@@ -16,15 +16,14 @@ import openai
 import pytest
 
 from goalmap.generation import failures, model
-from goalmap.generation.failures import ModelError
-from goalmap.generation.model import (
+from goalmap.generation.errors import ModelError
+from goalmap.generation.model import Delta, stream_completion
+from goalmap.generation.model_settings import (
     DEFAULT_BASE_URL,
     DEFAULT_MODEL_NAME,
-    Delta,
     ModelSettings,
     from_environment,
     origin,
-    stream_completion,
 )
 from support.openai_endpoint import Endpoint, Reply
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from goalmap.generation.failures import ModelError
-from goalmap.generation.model import ModelSettings, stream_completion
+from goalmap.generation.errors import ModelError
+from goalmap.generation.model import stream_completion
+from goalmap.generation.model_settings import ModelSettings
 from support.openai_endpoint import SCRIPT_EXHAUSTED, Endpoint, EndpointProcess, Reply
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
-from goalmap.generation.failures import ModelError
-from goalmap.generation.model import ModelSettings, stream_completion
+from goalmap.generation.errors import ModelError
+from goalmap.generation.model import stream_completion
+from goalmap.generation.model_settings import ModelSettings
 from support.openai_endpoint import Endpoint, Reply
 from support.proxy import Proxy
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from goalmap.generation import weights
-from goalmap.generation.failures import ModelError
+from goalmap.generation.errors import ModelError
 from goalmap.generation.local import LocalModel
 from goalmap.generation.weights import FILE_NAME, find_weights, install_local_model, installed_path
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from goalmap.generation.failures import ModelError
-from goalmap.generation.model import ModelSettings
+from goalmap.generation.errors import ModelError
+from goalmap.generation.model_settings import ModelSettings
 from goalmap.generation.prompt import Brief
 from goalmap.generation.write_component import ReplyRejected, write_component
 from support.openai_endpoint import Endpoint, Reply

@@ -100,7 +100,8 @@ async def test_a_model_is_asked_over_tls_by_a_process_whose_asyncio_has_none(tmp
 from goalmap.lsp import lean_start
 lean_start.import_asyncio()
 import asyncio
-from goalmap.generation.model import ModelSettings, stream_completion
+from goalmap.generation.model import stream_completion
+from goalmap.generation.model_settings import ModelSettings
 async def main():
     settings = ModelSettings(base_url={endpoint.base_url!r})
     async for piece in stream_completion([{{"role": "user", "content": "Write."}}], settings):

@@ -118,7 +118,7 @@ def test_the_installed_command_works(built: Built, goalmap: Path, tmp_path: Path
 
 
 def test_the_installed_server_links_to_a_page_that_is_there(goalmap: Path) -> None:
-    code = "from goalmap.lsp.features import diagnostics; print(diagnostics.documentation('map.syntax'))"
+    code = "from goalmap.lsp.diagnostics.as_json import documentation; print(documentation('map.syntax'))"
     command = [goalmap.with_name("python"), "-P", "-c", code]
     address = urlsplit(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip())
     page = Path(unquote(address.path))

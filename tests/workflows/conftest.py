@@ -11,7 +11,7 @@ import pytest
 
 from goalmap.files.loader import LibraryLoader
 from goalmap.files.report import Report
-from goalmap.generation.model import ModelSettings
+from goalmap.generation.model_settings import ModelSettings
 from goalmap.inspection import disk_reader, read_map
 from goalmap.workflows import GenerateRequest, Neighbours, Outcome, Verdict, generate
 from support.openai_endpoint import Endpoint

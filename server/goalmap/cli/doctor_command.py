@@ -64,7 +64,7 @@ def _version(package: str) -> str | None:
 
 
 def _model() -> Iterator[Fact]:
-    from goalmap.generation.failures import ModelError
+    from goalmap.generation.errors import ModelError
     from goalmap.generation.local import LocalModel
     from goalmap.settings import DEFAULTS
 

@@ -35,7 +35,7 @@ from goalmap.generation.prompt import guess_description, messages, validate_desc
 if TYPE_CHECKING:
     from goalmap import workflows
     from goalmap.files.report import Place
-    from goalmap.generation.model import ModelSettings
+    from goalmap.generation.model_settings import ModelSettings
 
 _AT_ONCE: Final = 1  # the text is printed as it is written: two at once could not be told apart
 

@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Install the weights, and say where they are."""
-    from goalmap.generation.failures import ModelError
+    from goalmap.generation.errors import ModelError
     from goalmap.generation.local import LocalModel, install_local_model
 
     try:

@@ -8,25 +8,13 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final
 
 from goalmap.files import os_layer, store
 from goalmap.files.loader import RACY_NS
-
-if TYPE_CHECKING:
-    from goalmap.files.report import Pending
+from goalmap.files.report import NOTHING_INTERRUPTED, Interrupted
 
 MAX_RECORDS: Final = 50
-
-
-class Interrupted(NamedTuple):
-    """The interrupted generations of a library: the newest, and how many more records there are."""
-
-    records: tuple[Pending, ...] = ()
-    more: int = 0
-
-
-NOTHING: Final = Interrupted()
 
 
 class Journal:
@@ -35,7 +23,7 @@ class Journal:
     def __init__(self, root: str) -> None:
         self._root = root
         self._stamps: tuple[tuple[int, int] | None, ...] | None = None
-        self._found = NOTHING
+        self._found = NOTHING_INTERRUPTED
 
     def look(self) -> Interrupted | None:
         """Return the interrupted generations; None while another process works in the library: try again later.
@@ -48,9 +36,9 @@ class Journal:
             return self._found
         self._stamps = None
         if not any(stamps):
-            self._found = NOTHING
+            self._found = NOTHING_INTERRUPTED
         else:
-            from goalmap.files import recovery  # which needs this module
+            from goalmap.files import recovery  # late: most libraries have no journal
 
             found = recovery.newest_pending(self._root, at_most=MAX_RECORDS)
             if found is None:

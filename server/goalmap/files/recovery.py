@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from goalmap.core.usage import possible_users_of
-from goalmap.files import undo as undoing
+from goalmap.files import undo_step
 from goalmap.files.atomic import MapFile, write_whole
 from goalmap.files.commit import (
     commit_record,
@@ -25,10 +25,9 @@ from goalmap.files.commit import (
     without_reference,
 )
 from goalmap.files.errors import CommitRefused, MapUnreadable, NotCommitted, SlotChanged, explain
-from goalmap.files.interrupted import NOTHING, Interrupted
 from goalmap.files.journal import Damaged, Header, Record, peek, record_names
 from goalmap.files.os_layer import LibraryDir
-from goalmap.files.report import MapChange, Parked, Pending
+from goalmap.files.report import NOTHING_INTERRUPTED, Interrupted, MapChange, Parked, Pending
 from goalmap.files.store import (
     JOURNAL,
     LOCK_WAIT_S,
@@ -166,10 +165,10 @@ def _finish(store: Store, record: Record, *, finish_buffered: bool) -> str:
     elif header is None:
         raise Damaged(f"its beginning is damaged; what it holds can be read in {record.path}")
     elif header.kind == "undo":
-        place = undoing.finish_undo(store, record)  # it may replace `store.report`
+        place = undo_step.finish_undo(store, record)  # it may replace `store.report`
         store.report.undone.append(place)
     elif header.kind == "undo-job":
-        undoing.finish_undo_job(store, record)
+        undo_step.finish_undo_job(store, record)
     elif contents.text is None and not contents.raw and not contents.refused and not contents.has_lost_text:
         record.drop()
         store.report.dropped.append(record.name)
@@ -284,7 +283,7 @@ def newest_pending(root: str, *, at_most: int) -> Interrupted | None:
 def _look_at_records(root: str, lock_timeout_s: float, at_most: int | None) -> Interrupted | None:
     """Read the records within the library's lock: reading locks each, and recovery would think that its owner lives."""
     if not has_records(root):
-        return NOTHING
+        return NOTHING_INTERRUPTED
     found: list[Pending] = []
     more = 0
     try:

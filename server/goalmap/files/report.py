@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 
 @dataclass(frozen=True)
@@ -142,3 +142,13 @@ class Report:
 
 # Called in the thread that holds the lock, so it must be quick and must not raise.
 Tell: TypeAlias = Callable[[Report], None]
+
+
+class Interrupted(NamedTuple):
+    """The interrupted generations of a library: the newest, and how many more records there are."""
+
+    records: tuple[Pending, ...] = ()
+    more: int = 0
+
+
+NOTHING_INTERRUPTED: Final = Interrupted()

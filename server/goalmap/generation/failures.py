@@ -8,65 +8,21 @@ the way to the first diagnostics.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from goalmap.generation.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import openai
 
-    from goalmap.generation.model import ModelSettings
-
-FailureKind = Literal[
-    "not-configured",
-    "bad-settings",
-    "connection",
-    "tls",
-    "unauthorized",
-    "not-found",
-    "rate-limited",
-    "rejected",
-    "redirected",
-    "server-error",
-    "timeout",
-    "closed",
-    "garbage",
-    "empty",
-    "refused",
-    "local",
-]
+    from goalmap.generation.errors import FailureKind
+    from goalmap.generation.model_settings import ModelSettings
 
 _MAX_QUOTE_CHARS: Final = 200
 # Up to here seconds are easier to picture than minutes.
 _MAX_PLAIN_SECONDS: Final = 180
-
-
-class ModelError(Exception):
-    """The model gave no reply that could be used; nothing was committed.
-
-    `kind` is for programs, `message` and `next_step` are sentences for people. `retry_after_s` is how long the
-    endpoint asked to wait, if it said so. `retryable` is true where nothing had arrived yet and the same request
-    may succeed by itself.
-    """
-
-    def __init__(
-        self,
-        kind: FailureKind,
-        message: str,
-        next_step: str,
-        *,
-        retry_after_s: float | None = None,
-        retryable: bool = False,
-    ) -> None:
-        super().__init__(message, next_step)
-        self.kind = kind
-        self.message = message
-        self.next_step = next_step
-        self.retry_after_s = retry_after_s
-        self.retryable = retryable
-
-    def __str__(self) -> str:
-        return f"{self.message} {self.next_step}"
 
 
 class Failure(NamedTuple):

@@ -14,8 +14,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Self
 
-from goalmap.generation.failures import ModelError
-from goalmap.generation.model import ModelSettings
+from goalmap.generation.errors import ModelError
+from goalmap.generation.model_settings import ModelSettings
 from goalmap.generation.weights import RUNTIME, find_weights, has_runtime, install_local_model
 
 if TYPE_CHECKING:

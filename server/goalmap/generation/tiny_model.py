@@ -25,7 +25,7 @@ from goalmap.generation.prompt import guess_description
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from goalmap.generation.model import ModelSettings
+    from goalmap.generation.model_settings import ModelSettings
     from goalmap.generation.prompt import Brief
 
 _MAX_TRIES = 3

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from goalmap.generation.failures import ModelError
+from goalmap.generation.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

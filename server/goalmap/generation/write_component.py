@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from goalmap.generation import prompt
-from goalmap.generation.failures import ModelError
+from goalmap.generation.errors import ModelError
 from goalmap.generation.model import stream_completion
 from goalmap.generation.reply import LOOPING, MAX_CHARS, Accepted, LoopWatch, Rejected, accept
 from goalmap.generation.tiny_model import draft
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from goalmap.generation.local import LocalModel
-    from goalmap.generation.model import Delta, ModelSettings
+    from goalmap.generation.model import Delta
+    from goalmap.generation.model_settings import ModelSettings
     from goalmap.generation.prompt import Brief
 
 __all__ = ["ReplyRejected", "write_component"]

@@ -14,6 +14,7 @@ from pygls.exceptions import JsonRpcInvalidParams
 from goalmap import __version__
 from goalmap.lsp import command_names as commands
 from goalmap.lsp import stdio
+from goalmap.lsp.diagnostics.publisher import Publisher
 from goalmap.lsp.endpoint import GoalmapServer
 from goalmap.lsp.features import (
     code_actions,
@@ -47,7 +48,7 @@ def build() -> GoalmapServer:
     server = GoalmapServer("goalmap", __version__)
     session = Session(server)
     server.hooks = session
-    publisher = diagnostics.Publisher(session)
+    publisher = Publisher(session)
     lenses = code_lens.LensRefresh(session)
     prompts = prompt_document.PromptWatch(session)
     jobs = Jobs(session)

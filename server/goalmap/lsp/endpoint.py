@@ -44,7 +44,7 @@ from pygls.exceptions import (
 from pygls.protocol import JsonRPCProtocol
 from pygls.server import JsonRPCServer
 
-from goalmap.lsp import client_process, shapes, stdio
+from goalmap.lsp import client_process, stdio, validate
 
 if TYPE_CHECKING:
     from goalmap.lsp.types import InitializeParams, TextDocumentContentChangeEvent
@@ -129,7 +129,7 @@ class GoalmapServer(JsonRPCServer):
         super().__init__(GoalmapProtocol, Converter)
 
     # -- registering --------------------------------------------------------------------------------------------------
-    def request(self, method: str, *, shape: shapes.Shape | None = None) -> Callable[[H], H]:
+    def request(self, method: str, *, shape: validate.Shape | None = None) -> Callable[[H], H]:
         """Register a handler of `method`.
 
         It gets params of the method's shape only: that of `param_shapes`, or `shape` for a method that is not there.
@@ -139,7 +139,7 @@ class GoalmapServer(JsonRPCServer):
 
     notification = request
 
-    def command(self, command_name: str, *, shape: shapes.Shape | None = None) -> Callable[[H], H]:
+    def command(self, command_name: str, *, shape: validate.Shape | None = None) -> Callable[[H], H]:
         """Register a handler of `workspace/executeCommand`: it takes the arguments as the list that came.
 
         They are of the command's shape; see `request`.
@@ -149,11 +149,11 @@ class GoalmapServer(JsonRPCServer):
         """
         return self._registering(self.protocol.fm.commands, command_name, shape)
 
-    def _registering(self, table: dict[str, Any], name: str, shape: shapes.Shape | None) -> Callable[[H], H]:
+    def _registering(self, table: dict[str, Any], name: str, shape: validate.Shape | None) -> Callable[[H], H]:
         def register(handler: H) -> H:
             if name in self.protocol.shapes:
                 raise ValueError(f"{name} has a handler already")
-            self.protocol.shapes[name] = shapes.shape_of(name, shape)
+            self.protocol.shapes[name] = validate.shape_of(name, shape)
             table[name] = handler
             return handler
 
@@ -177,7 +177,7 @@ class GoalmapServer(JsonRPCServer):
         if self.protocol.fm.commands:
             merged["executeCommandProvider"] = {"commands": list(self.protocol.fm.commands)}
         for capability in self._capabilities:
-            shapes.merge(merged, capability if isinstance(capability, dict) else capability())
+            validate.merge(merged, capability if isinstance(capability, dict) else capability())
         return merged
 
     # -- talking to the client ----------------------------------------------------------------------------------------
@@ -257,7 +257,7 @@ class GoalmapProtocol(JsonRPCProtocol):
     def __init__(self, server: GoalmapServer, converter: Converter) -> None:
         super().__init__(server, converter)
         # What the params of each method, and the arguments of each command, must be.
-        self.shapes: dict[str, shapes.Shape] = {}
+        self.shapes: dict[str, validate.Shape] = {}
         self._is_initialized = False
         self._is_idle_due = False
         self._ids = count(1)
@@ -281,7 +281,7 @@ class GoalmapProtocol(JsonRPCProtocol):
             ),
         }
         for method, handler in lifecycle.items():
-            self.shapes[method] = shapes.shape_of(method)
+            self.shapes[method] = validate.shape_of(method)
             self.fm.add_builtin_feature(method, handler)
 
     # -- what every server answers itself -----------------------------------------------------------------------------
@@ -327,7 +327,7 @@ class GoalmapProtocol(JsonRPCProtocol):
         handler = self.fm.commands.get(name)
         if handler is None:
             raise JsonRpcInvalidParams(f"Unknown command {name[:_QUOTED_CHARACTERS]!r}")
-        shapes.check(name, arguments, self.shapes[name])
+        validate.check(name, arguments, self.shapes[name])
         return handler(arguments)
 
     def _open(self, params: Params) -> None:
@@ -384,9 +384,9 @@ class GoalmapProtocol(JsonRPCProtocol):
     def _handle_batch(self, messages: list[Any]) -> None:
         # Repair: a request that is cancelled before its turn is not run; pygls runs it first and then finds nothing to
         # cancel (https://github.com/openlawlibrary/pygls/issues/517).
-        cancelled_at = {shapes.cancelled_id(message): at for at, message in enumerate(messages)}
+        cancelled_at = {validate.cancelled_id(message): at for at, message in enumerate(messages)}
         for at, message in enumerate(messages):
-            msg_id = shapes.message_id(message)
+            msg_id = validate.message_id(message)
             if self._server.has_ended:
                 return
             if msg_id is not None and "method" in message and at < cancelled_at.get(msg_id, -1):
@@ -397,13 +397,13 @@ class GoalmapProtocol(JsonRPCProtocol):
     def handle_message(self, message: Any) -> None:
         """Handle one decoded message; every request is answered exactly once, whatever it holds."""
         if not isinstance(message, dict) or message.get("jsonrpc") != self.VERSION:
-            self._refuse(shapes.message_id(message), JsonRpcInvalidRequest("Not a JSON-RPC 2.0 message"))
+            self._refuse(validate.message_id(message), JsonRpcInvalidRequest("Not a JSON-RPC 2.0 message"))
             return
         method, msg_id = message.get("method"), message.get("id")
         if method is None and msg_id is not None and ("result" in message or "error" in message):
             self._handle_response(msg_id, message.get("result"), message.get("error"))
-        elif not isinstance(method, str) or ("id" in message and shapes.message_id(message) is None):
-            self._refuse(shapes.message_id(message), JsonRpcInvalidRequest("Neither a request nor a response"))
+        elif not isinstance(method, str) or ("id" in message and validate.message_id(message) is None):
+            self._refuse(validate.message_id(message), JsonRpcInvalidRequest("Neither a request nor a response"))
         elif msg_id is None:
             self._handle_notification(method, message.get("params"))
         else:
@@ -446,7 +446,7 @@ class GoalmapProtocol(JsonRPCProtocol):
         """Return what the method's handler does; raise JsonRpcException where there is none or the params are wrong."""
         handler = self._get_handler(method)
         checked: Params = {} if params is None else params
-        shapes.check(method, checked, self.shapes[method])
+        validate.check(method, checked, self.shapes[method])
         return handler(checked)
 
     def _finish_request(self, msg_id: MessageId, method: str, task: asyncio.Future[Any]) -> None:
@@ -521,7 +521,7 @@ class GoalmapProtocol(JsonRPCProtocol):
         if future is None:
             log.debug("Late or unknown response %r", msg_id)
         elif error is not None:
-            future.set_exception(shapes.response_error(error))
+            future.set_exception(validate.response_error(error))
         else:
             future.set_result(result)
 
@@ -560,7 +560,7 @@ def encode(value: Any) -> bytes:
 
 def choose_position_encoding(initialize_params: Params) -> str:
     """Return the client's first position encoding that is ours; UTF-16 where it names none."""
-    offered = shapes.lookup(initialize_params, "capabilities.general.positionEncodings")
+    offered = validate.lookup(initialize_params, "capabilities.general.positionEncodings")
     ours = [encoding for encoding in offered if encoding in POSITION_ENCODINGS] if isinstance(offered, list) else []
     return ours[0] if ours else "utf-16"
 

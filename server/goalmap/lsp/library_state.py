@@ -16,8 +16,9 @@ from goalmap.core.library import Library
 from goalmap.core.naming import COMPONENTS
 from goalmap.core.problems import Problems
 from goalmap.core.usage import Usage, users_of
-from goalmap.files import interrupted
 from goalmap.files import loader as disk
+from goalmap.files.interrupted import Journal
+from goalmap.files.report import NOTHING_INTERRUPTED, Interrupted
 from goalmap.inspection import LocatedProblem, read_map
 from goalmap.lsp.disk import Answer, Disk
 from goalmap.lsp.documents import Document
@@ -67,12 +68,12 @@ class LibraryState:
     snapshot: Library
     problems: Problems
     document: Document | None = None
-    findings_of_disk: list[LocatedProblem] = field(default_factory=list)
+    map_file_problems: list[LocatedProblem] = field(default_factory=list)
     disk: Disk = field(default_factory=Disk)
     is_listed: bool = False
     # Whether the map may have been removed: then the next refresh finds out, and the library is given up.
     may_be_gone: bool = False
-    interrupted: interrupted.Interrupted = interrupted.NOTHING
+    interrupted: Interrupted = NOTHING_INTERRUPTED
     disk_stamp: Stamp | None = None
     refreshed_s: float = 0.0
     # Whether what is known of the components' contents can still be true; only new names need a look then.
@@ -85,7 +86,7 @@ class LibraryState:
     _last_refresh: Refresh | None = None
 
     def __post_init__(self) -> None:
-        self.journal = interrupted.Journal(self.root)
+        self.journal = Journal(self.root)
 
     def read_anew(self, goal_map: GoalMap) -> None:
         """Take over another reading of the map, and find its problems."""
@@ -127,9 +128,9 @@ class LibraryState:
         if on_disk.read_map and self.document is None:
             self.disk_stamp = on_disk.map_stamp
             if on_disk.goal_map is not None and (
-                on_disk.findings != self.findings_of_disk or on_disk.goal_map.lines != self.goal_map.lines
+                on_disk.findings != self.map_file_problems or on_disk.goal_map.lines != self.goal_map.lines
             ):
-                self.findings_of_disk = on_disk.findings or []
+                self.map_file_problems = on_disk.findings or []
                 self.read_anew(on_disk.goal_map)
                 map_changed = True
         if not map_changed and before is not on_disk.snapshot:

@@ -223,7 +223,7 @@ class Session(Hooks):
     def _take_over(self, library: LibraryState, document: Document) -> None:
         if library.document is not document or library.goal_map.lines is not document.lines:
             library.document = document
-            library.findings_of_disk = []
+            library.map_file_problems = []
             if library.goal_map.lines != document.lines:
                 library.read_anew(maps.parse_lines(document.lines))
             document.lines = library.goal_map.lines
@@ -453,6 +453,14 @@ class Session(Hooks):
         if library is None or document.version == document.version_awaiting_reload:
             return False
         return self.map_on_disk(library) != document.text
+
+    async def has_unsaved_changes(self, library: LibraryState) -> bool:
+        """Return what `is_dirty` says of the library's open map, however long the disk takes; False if none is open."""
+        on_disk = await self.on_disk(library, partial(self.disk_text, library.map_path))
+        document = library.document
+        if document is None or document.version == document.version_awaiting_reload:
+            return False
+        return document.text != on_disk
 
     def expected_map(self, library: LibraryState) -> GoalMap:
         """Return the map as the editor has it, or is about to have it where it has yet to reload what we wrote."""

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from goalmap.core.naming import Naming
 from goalmap.core.near_names import near_names
 from goalmap.core.problems import SEVERITIES, Severity
-from goalmap.settings import DEFAULTS, PREFIX, Generation, Model, Prompt, ReadSettings, Settings
+from goalmap.settings.values import DEFAULTS, PREFIX, Generation, Model, Prompt, ReadSettings, Settings
 
 # Settings that only editors read: how the server is started, and what they log.
 _EDITORS_OWN: Final = ("server.", "trace.")

@@ -7,8 +7,8 @@ something about is not raised: it is in the `Outcome`, with the next step and th
 
 from goalmap.files.request import GenerateRequest
 from goalmap.workflows.brief import make_brief, missing_references, planned_file, shared_references
-from goalmap.workflows.generate import PendingSave, Verdict, generate, generate_all, uncancellable
-from goalmap.workflows.outcome import Kind, Neighbours, Outcome, Reporter, Summary
+from goalmap.workflows.generate import Verdict, generate, generate_all, uncancellable
+from goalmap.workflows.outcome import Kind, Neighbours, Outcome, PendingSave, Reporter, Summary
 from goalmap.workflows.undo_and_recover import Recovered, Undone, describe, recover, undo
 
 __all__ = [

@@ -16,7 +16,7 @@ from goalmap.core.exit_codes import FAILED, FINE, INTERRUPTED
 from goalmap.core.text import visible
 from goalmap.files import errors, transaction
 from goalmap.files.request import GenerateRequest
-from goalmap.generation.failures import ModelError
+from goalmap.generation.errors import ModelError
 from goalmap.generation.prompt import validate_description
 from goalmap.workflows.brief import make_brief
 from goalmap.workflows.outcome import Neighbours, Outcome, Reporter, Summary, path_in_library
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from goalmap.files.report import Committed, Tell
     from goalmap.files.transaction import Generation
     from goalmap.generation.local import LocalModel
-    from goalmap.generation.model import ModelSettings
+    from goalmap.generation.model_settings import ModelSettings
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -254,11 +254,11 @@ class _Run:
             component_path=generation.component_path,
             file=file,
             tx=generation.tx,
-            waiting=PendingSave(generation, self.request, self.worker),
+            waiting=_PendingSave(generation, self.request, self.worker),
         )
 
 
-class PendingSave:
+class _PendingSave:
     """A component that is published while the map's edit is unsaved in an editor; its record stays until the save."""
 
     def __init__(self, generation: Generation, request: GenerateRequest, worker: _Worker) -> None:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 from goalmap.core.assembly import Read
 from goalmap.core.exit_codes import FINE
 from goalmap.core.goal_map import GoalMap
 from goalmap.core.library import Library
 from goalmap.core.text import visible
-
-if TYPE_CHECKING:
-    from goalmap.workflows.generate import PendingSave
 
 Kind: TypeAlias = Literal["committed", "pending-save", "cancelled", "failed", "conflict"]
 
@@ -43,6 +40,23 @@ class Reporter(Protocol):
 
     def restarted(self) -> None:
         """Discard the pieces so far: the model is asked again."""
+
+
+class PendingSave(Protocol):
+    """A component that is published while the map's edit is unsaved in an editor; its record stays until the save."""
+
+    async def settle(self, *, is_in_buffer: bool) -> Outcome | None:
+        """Read the map on disk; if it has the new reference, drop the record and return the outcome.
+
+        Return None while it has the old reference, or has neither and the new one `is_in_buffer`. To be called after
+        each save of the map, and not again after an outcome.
+        """
+
+    def close(self) -> None:
+        """Release the record: it stays on disk, is reported as interrupted, and can be finished or discarded.
+
+        Blocks until a `settle` that is under way has ended.
+        """
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from goalmap.core.text import visible
 from goalmap.files import errors, recovery
 from goalmap.files import undo as undoing
 from goalmap.files.report import Report
+from goalmap.files.undo_step import UndoResult
 from goalmap.workflows.outcome import path_in_library
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class Undone:
 
     message: str
     exit_code: int
-    results: tuple[undoing.UndoResult, ...] = ()
+    results: tuple[UndoResult, ...] = ()
 
 
 def undo(root: str, *, tell: Tell, txs: Collection[str] = (), job: str | None = None) -> Undone:

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from goalmap.files import atomic, commit, journal, os_layer, recovery, safe_open, transaction, undo
+from goalmap.files import atomic, commit, journal, os_layer, recovery, safe_open, transaction, undo_step
 from goalmap.files.report import Parked
 
 from .scenes import BUFFERED, BY_HAND, CONFLICT, FRESH, NO_EXCHANGE, REFERENCED, STEADY, TAKEN_LATE, UNDO, Scene
@@ -185,14 +185,14 @@ def _drop_errors_swallowed() -> None:
 
 
 def _undo_component_first() -> None:
-    real = undo.finish_undo
+    real = undo_step.finish_undo
 
     def finish(store_: Any, record: Any) -> str:
         header = record.header
         commit.remove_component(store_, header, header.component, header.sha256)
         return real(store_, record)
 
-    undo.finish_undo = finish
+    undo_step.finish_undo = finish
 
 
 def _mode_not_kept() -> None:

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from goalmap.files import commit, journal, plan, recovery, store, transaction, undo
+from goalmap.files import commit, journal, plan, recovery, store, transaction, undo, undo_step
 from goalmap.generation import loops
-from goalmap.lsp import shapes, stdio
+from goalmap.lsp import stdio, validate
 from goalmap.lsp.generation import progress
 from goalmap.settings import Settings
 from goalmap.workflows import generate_all
@@ -58,7 +58,7 @@ def _dropped_before_it_is_told() -> None:
         record.folder.sync()
         real(store_, record, **options)
 
-    commit.let_go = recovery.let_go = undo.let_go = let_go
+    commit.let_go = recovery.let_go = undo_step.let_go = let_go
 
 
 def _receipts_by_the_clock() -> None:
@@ -67,7 +67,7 @@ def _receipts_by_the_clock() -> None:
     def by_tx(folder: Any) -> list[str]:
         return sorted(names(folder), key=lambda name: name[9:])
 
-    commit.receipt_names = undo.receipt_names = by_tx
+    commit.receipt_names = undo.receipt_names = undo_step.receipt_names = by_tx
 
 
 def _receipts_of_a_job_forgotten() -> None:
@@ -82,7 +82,7 @@ def _undo_of_a_job_not_recorded() -> None:
     def finish(store_: Any, record: Any) -> None:
         record.drop()
 
-    undo.finish_undo_job = finish
+    undo_step.finish_undo_job = finish
 
 
 def _only_the_first_goal_follows() -> None:
@@ -111,7 +111,7 @@ def _key_goes_anywhere() -> None:
         found = real(self, environ, stored_key=stored_key)
         if stored_key is None:
             return found
-        from goalmap.generation.model import origin
+        from goalmap.generation.model_settings import origin
 
         bound = type(stored_key)(stored_key.key, origin(found.base_url or "") or stored_key.origin)
         return real(self, environ, stored_key=bound)
@@ -203,8 +203,8 @@ MUTANTS_BY_TEST = [
     ),
     _mutant(
         "params not checked",
-        _set(shapes, "_fault", lambda *_: None),
-        "tests/lsp/test_shapes.py::test_the_member_at_fault_is_named",
+        _set(validate, "_fault", lambda *_: None),
+        "tests/lsp/test_validate.py::test_the_member_at_fault_is_named",
     ),
     _mutant(
         "framing lost at a bad header",

@@ -30,7 +30,7 @@ from tests.files.faults.tap import Tap
 import goalmap
 from goalmap.cli import main
 from goalmap.generation import write_component
-from goalmap.generation.failures import ModelError
+from goalmap.generation.errors import ModelError
 from goalmap.generation.reply import Accepted
 from goalmap.lsp import stdio
 

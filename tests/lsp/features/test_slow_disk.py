@@ -15,8 +15,8 @@ from goalmap.files.journal import Header, Record, new_tx
 from goalmap.files.loader import LibraryLoader
 from goalmap.files.store import locked
 from goalmap.lsp import disk
+from goalmap.lsp.diagnostics import components
 from goalmap.lsp.disk import Answer, Disk, Patience
-from goalmap.lsp.features import diagnostics
 from support.locks import lock_held
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def test_news_of_files_is_taken_in_without_waiting_for_a_slow_disk(edit: Edit, s
 def test_slow_files_are_looked_into_one_by_one_so_that_whoever_waits_for_one_has_a_turn(
     edit: Edit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(diagnostics, "_AT_ONCE_S", 0.0)
+    monkeypatch.setattr(components, "_AT_ONCE_S", 0.0)
     turns: list[int] = []
     examine = LibraryLoader.examine
 
@@ -351,3 +351,16 @@ def test_ten_thousand_records_are_counted_and_the_newest_of_them_shown(
         assert any(title.startswith("Finish the interrupted generation of DEBUG") for title in fixes(editor))
     editor.let_settle()
     assert read == [], "records are read again although nothing has changed"
+
+
+def test_a_map_is_not_taken_for_changed_because_its_disk_is_slow(edit: Edit, slow_disk: SlowDisk) -> None:
+    editor = opened(edit)
+    with slow_disk.hanging(MAP):
+        undo = {"command": "goalmap.undo", "arguments": [{"uri": editor.uri(MAP)}]}
+        late = editor.begin("workspace/executeCommand", undo)
+        assert slow_disk.reached.wait(10), "nobody read the map"
+        assert editor.request("textDocument/documentSymbol", editor.document(MAP))
+        assert not editor.is_answered(late)
+    assert editor.result(late) is False
+    (said,) = editor.received("window/showMessage")
+    assert "unsaved changes" not in said["message"]

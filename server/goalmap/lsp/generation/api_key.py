@@ -43,12 +43,12 @@ class KeyKeeper:
 
 
 def _bound(key: str, address: str) -> StoredKey:
-    from goalmap.generation.model import origin  # late: not needed for the first diagnostics
+    from goalmap.generation.model_settings import origin  # late: not needed for the first diagnostics
 
     return StoredKey(key, origin(address) or "an address that is none")
 
 
 def _in_force(settings: Settings) -> str:
-    from goalmap.generation.model import DEFAULT_BASE_URL
+    from goalmap.generation.model_settings import DEFAULT_BASE_URL
 
     return settings.model_settings(os.environ).base_url or DEFAULT_BASE_URL

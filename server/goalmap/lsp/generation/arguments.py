@@ -1,4 +1,4 @@
-"""What the arguments of the commands that write mean. Their members and types have been checked: see `lsp.shapes`."""
+"""What the arguments of the commands that write mean. Their members and types have been checked: see `lsp.validate`."""
 
 from __future__ import annotations
 

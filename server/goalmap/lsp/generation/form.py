@@ -23,7 +23,7 @@ from goalmap.lsp.generation.missing import described_in_map, guess, missing_refe
 from goalmap.lsp.library_state import LibraryState
 from goalmap.lsp.param_shapes import ARGUMENTS
 from goalmap.lsp.session import Session
-from goalmap.lsp.shapes import check
+from goalmap.lsp.validate import check
 
 if TYPE_CHECKING:
     from goalmap.lsp.extensions import (
@@ -44,7 +44,9 @@ def resolve(session: Session, params: ResolveCommandParams) -> ResolvedCommand:
     """Return the command with the fields to fill, or, once they are, the command to run."""
     command = params["command"]
     arguments = params.get("arguments") or []
-    if command not in (GENERATE, GENERATE_ALL) or not arguments or arguments[0].get(FIELD):
+    if command not in (GENERATE, GENERATE_ALL) or not arguments:
+        return {"command": command, "arguments": arguments}
+    if isinstance(arguments[0], dict) and arguments[0].get(FIELD):
         return {"command": command, "arguments": arguments}
     check(command, arguments, ARGUMENTS[command])
     answers = {answer["id"]: answer.get("value") for answer in params.get("formAnswers") or []}

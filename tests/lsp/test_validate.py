@@ -10,7 +10,7 @@ from pygls.exceptions import JsonRpcInvalidParams
 from goalmap.lsp import app
 from goalmap.lsp.endpoint import GoalmapServer
 from goalmap.lsp.param_shapes import ANY, ARGUMENTS, ID, NATURAL, PARAMS
-from goalmap.lsp.shapes import check
+from goalmap.lsp.validate import check
 
 PLACE = {"textDocument": {"uri": "file:///m"}, "position": {"line": 0, "character": 3}}
 
