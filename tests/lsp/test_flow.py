@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 GENERATE_ALL, CANCEL, UNDO = "goalmap.generateAll", "goalmap.cancelGeneration", "goalmap.undo"
 WARNING = 2
+INVALID_PARAMS = -32602
 WRITING = Reply(text=TEXT, pause="writing", pause_after=3)
 # An editor whose glue leaves messages, and the opening of files, to the protocol.
 ASKS = VSCODE.but(shows_generated=False, messages="buttons")
@@ -59,6 +60,10 @@ async def test_a_question_until_its_answer_is_valid(start: Start, scene: Scene) 
         assert again["arguments"] == [told]
     ready = await editor.resolve(command, description=f" {DESCRIPTION} ")
     assert ready == {"command": GENERATE, "arguments": [{**told, "description": DESCRIPTION}]}
+    for nonsense in (True, 7, "x", None):
+        with pytest.raises(LspError) as refused:
+            await editor.resolve({"command": GENERATE, "arguments": [nonsense]})
+        assert refused.value.code == INVALID_PARAMS
     assert await editor.resolve({"command": UNDO, "arguments": []}) == {"command": UNDO, "arguments": []}
 
 

@@ -44,7 +44,13 @@ def test_every_relative_link_leads_to_a_file_and_a_heading(document: str) -> Non
 # Where a guide may name a file without its folder.
 FOLDERS = (
     *("", "tests", "tests/support", "tests/files", "tests/lsp", "tests/lsp/features", ".github/workflows"),
-    *("server/goalmap", "server/goalmap/core", "server/goalmap/generation", "server/goalmap/lsp/features"),
+    *(
+        "server/goalmap",
+        "server/goalmap/core",
+        "server/goalmap/generation",
+        "server/goalmap/lsp/features",
+        "server/goalmap/lsp/diagnostics",
+    ),
 )
 
 

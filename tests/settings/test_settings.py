@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from goalmap.core.problems import SEVERITIES
-from goalmap.generation import model
+from goalmap.generation import model_settings
 from goalmap.settings import DEFAULTS, StoredKey, read_settings
 
 EXTENSION = Path(__file__).parents[2] / "vscode-client" / "package.json"
@@ -124,8 +124,8 @@ def test_without_anything_no_endpoint_is_configured() -> None:
 
 # -- said in several places ------------------------------------------------------------------------------------------
 def test_defaults_are_those_of_the_layer_below() -> None:
-    assert DEFAULTS.model.timeout_s == model.DEFAULT_TIMEOUT_S
-    assert DEFAULTS.model.max_output_tokens == model.DEFAULT_MAX_OUTPUT_TOKENS
+    assert DEFAULTS.model.timeout_s == model_settings.DEFAULT_TIMEOUT_S
+    assert DEFAULTS.model.max_output_tokens == model_settings.DEFAULT_MAX_OUTPUT_TOKENS
 
 
 def test_every_code_has_its_severity() -> None:

@@ -45,7 +45,7 @@ _NO_HARD_LINKS = _REFUSED_CALL | {errno.EMLINK, errno.EACCES}
 
 
 class LibraryDir:
-    """A directory, open. `path` is for messages, and for systems without descriptors of directories."""
+    """An open directory. `path` is for messages, and for systems without descriptors of directories."""
 
     def __init__(self, path: str, fd: int | None) -> None:
         self.path = path
@@ -54,7 +54,7 @@ class LibraryDir:
 
     @property
     def _fd(self) -> int | None:
-        # A closed folder must not quietly become a path: its fsync would do nothing.
+        # A closed directory must not be taken for a path without a descriptor, whose fsync does nothing.
         if not self._is_open:
             raise ValueError(f"the folder {self.path} is closed")
         return self._descriptor
@@ -79,7 +79,7 @@ class LibraryDir:
         return LibraryDir(path, None)
 
     def close(self) -> None:
-        """Let go of the directory; may be called again."""
+        """Close the directory; may be called again."""
         if self._is_open and self._descriptor is not None:
             os.close(self._descriptor)
         self._is_open = False
@@ -95,7 +95,7 @@ class LibraryDir:
     def _at(self, name: str) -> str:
         return name if self._fd is not None else os.path.join(self.path, name)
 
-    # -- looking
+    # -- reading
     def names(self) -> list[str]:
         """Return the names in this folder, sorted: the order of work must not depend on the file system."""
         return sorted(os.listdir(self._fd if self._fd is not None else self.path))
@@ -108,7 +108,7 @@ class LibraryDir:
             return None
 
     def is_writable(self, name: str = ".") -> bool:
-        """Whether this user may write to `name`: a question asked before paying, not a promise."""
+        """Whether this user may write to `name`; not a promise that it works."""
         return os.access(self._at(name), os.W_OK, dir_fd=self._fd)
 
     def open_file(self, name: str, flags: int, mode: int = 0o600) -> int:
@@ -132,17 +132,17 @@ class LibraryDir:
             _retry_while_busy(lambda: os.unlink(self._at(name), dir_fd=self._fd))
 
     def replace(self, name: str, target: LibraryDir, new_name: str) -> None:
-        """Give the file `name` the name `new_name` in `target`, in the place of what may be there."""
+        """Rename the file `name` to `new_name` in `target`, replacing what is there."""
         _retry_while_busy(
             lambda: os.replace(self._at(name), target._at(new_name), src_dir_fd=self._fd, dst_dir_fd=target._fd)
         )
         if target is not self:
-            # A power cut may leave half of a rename between folders: two links to one file, and for those rename(2)
-            # does nothing, and says that it did.
+            # A power cut may leave half of a rename between folders: two links to one file. For those rename(2) does
+            # nothing, and reports success.
             self.unlink(name)
 
     def move_new(self, name: str, new_name: str) -> bool:
-        """Give the file `name` the name `new_name`, never over what is there; False where that name is taken."""
+        """Rename the file `name` to `new_name`, never over another file; return False where that name is taken."""
         try:
             if self._rename_with_flag(name, new_name, PLATFORM.no_clobber_flag):
                 return True
@@ -182,21 +182,21 @@ class LibraryDir:
         return True
 
     def sync(self) -> None:
-        """Make the names in this folder durable. Whoever calls this says why."""
+        """Make the names in this directory durable. A comment at each call says why."""
         if not PLATFORM.syncs_folders or self._fd is None:
             return
         try:
             _full_sync(self._fd)
         except OSError as error:
-            # Some network and FUSE file systems have no fsync of directories. There is nothing else to be had there,
-            # and no error is hidden: a disk that fails answers EIO.
+            # Some network and FUSE file systems have no fsync of directories, and nothing in its place. No error is
+            # hidden: a disk that fails answers EIO.
             if error.errno not in _UNSUPPORTED:
                 raise
 
 
 def rename_with_flag(folder_fd: int, name: str, new_name: str, flag: int) -> None:
     """Call this system's rename with flags, which Python does not offer; raise OSError as `os.rename` would."""
-    import ctypes  # 3 ms that a server start does not need
+    import ctypes  # late: 3 ms
 
     call = getattr(ctypes.CDLL(None, use_errno=True), PLATFORM.rename_call or "", None)
     if call is None:  # an older C library

@@ -101,26 +101,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AlreadyDone:
-    """An earlier run was paid for this very request; recovery has committed it, or it was committed all along."""
+    """The same request was paid for by an earlier run, and is committed: by that run or by recovery."""
 
     result: Committed
 
 
 def begin(request: GenerateRequest, *, tell: Tell, lock_timeout_s: float = LOCK_WAIT_S) -> Generation | AlreadyDone:
-    """Do steps 1 to 3; raise CommitRefused, while it is free, if the text could not be committed.
+    """Do steps 1 to 3; raise CommitRefused, before a model is paid, if the text could not be committed.
 
-    Where an earlier run was paid for this very request, and its text waits for a review or an editor, the Generation
+    Where an earlier run was paid for the same request, and its text waits for a review or an editor, the Generation
     has that text already. NotCommitted is raised where such a text is kept, but cannot be committed now.
 
-    `tell` hears what recovery did on the way in, and every later step of the Generation; also, as changes of the map,
-    what of this request is in the map already.
+    `tell` gets reports of what recovery does first, and of what happens in later steps of the Generation; also, as
+    changes of the map, what of this request is in the map already.
     """
     try:
         if os.path.basename(request.map_path) != MAP_NAME:
             raise CommitRefused(f"A map is called {MAP_NAME}; this is {request.map_path!r}.")
         with locked(request.root, timeout_s=lock_timeout_s, tell=tell) as store:
             waiting = recover_locked(store)
-            # Before the buffer is asked: what it holds may be older than a commit of this very request (I5).
+            # Before the buffer is read: it may be older than a commit of the same request (I5).
             done = _done_before(store, request)
             if done is not None:
                 return done
@@ -137,7 +137,7 @@ def begin(request: GenerateRequest, *, tell: Tell, lock_timeout_s: float = LOCK_
 
 
 def _done_before(store: Store, request: GenerateRequest) -> AlreadyDone | None:
-    """Return the commit of this very request, by whomever, if there was one and the library still has it."""
+    """Return the commit of the same request, by any process, if there was one and the library still has it."""
     for committed in store.finished:
         if committed.key == request.key:
             return AlreadyDone(committed)
@@ -155,23 +155,23 @@ def _done_before(store: Store, request: GenerateRequest) -> AlreadyDone | None:
                 continue
             with safe_open.enter(store.root, path) as folder:
                 if is_named and folder.lstat(name) is not None:
-                    store.report.changes += changes_of(header, file)  # which this request's editor may not have seen
+                    store.report.changes += changes_of(header, file)  # the editor may not have seen them
                     return AlreadyDone(result_of(store, header, file))
     return None
 
 
 def _is_another(goal_map: GoalMap, request: GenerateRequest, file: str) -> bool:
-    """Whether a list holds `file`, and the old name once more at the request's place: a reference of its own."""
+    """Whether a list holds `file`, and at the request's place the old name once more, as a second reference."""
     goal = goal_map.goal(request.goal)
     references = goal.slots[request.slot].references if goal and request.slot in goal.slots else ()
     if file == request.file:
-        return False  # generated under its own name: nobody lacks it any more
+        return False  # generated under its own name: nothing is missing any more
     at_place = [one.file for one in references if one.index == request.index]
     return request.file in at_place and any(one.file == file for one in references)
 
 
 def _kept_before(store: Store, request: GenerateRequest, waiting: Sequence[Pending]) -> Record | None:
-    """Take over the record of this very request whose text waits; raise NotCommitted if it cannot go on from there."""
+    """Return the record of the same request whose text waits; raise NotCommitted if it cannot be continued now."""
     for pending in waiting:
         if pending.key != request.key or pending.has_owner:
             continue
@@ -203,10 +203,10 @@ def _refuse_if_under_way(request: GenerateRequest, header: Header, waiting: Sequ
 
 
 class Generation:
-    """A generation that is paid for: its text is kept as it comes, and committed at the end.
+    """A generation that has begun: its text is kept as it arrives, and committed at the end.
 
-    All methods are synchronous, and to be called from one thread at a time. The map's lock is held only in `commit`,
-    `publish_component`, `settle` and `abandon`.
+    All methods are synchronous, and to be called from one thread at a time. The library's lock is held only in
+    `commit`, `publish_component`, `settle` and `abandon`.
     """
 
     def __init__(self, request: GenerateRequest, record: Record, tell: Tell) -> None:
@@ -217,18 +217,18 @@ class Generation:
 
     @property
     def text(self) -> str | None:
-        """The accepted text, once it is kept; from the start where an earlier run was paid for it."""
+        """The accepted text, once it is kept; from the beginning where an earlier run was paid for it."""
         text = self._record.contents.text
         return None if text is None else text.decode("utf-8", "replace")
 
     @property
     def awaits_review(self) -> bool:
-        """Whether its user has yet to say whether to keep the text."""
+        """Whether the user has yet to review the text."""
         return self._record.contents.awaits_review
 
     @property
     def file(self) -> str:
-        """The reference that the map is to have. A commit may find the name taken, and say another."""
+        """The reference that the map is to have. If a commit finds the name taken, it changes."""
         return self._record.contents.file
 
     @property
@@ -238,17 +238,17 @@ class Generation:
 
     # -- step 4
     def append(self, chunk: str) -> None:
-        """Keep a piece of what the model writes. A disk that will not have it is no reason to stop: `finish` tells."""
+        """Keep a piece of the reply. An error of the disk is ignored here, since `finish` writes the whole text."""
         with contextlib.suppress(OSError):
             self._record.append(chunk.encode("utf-8", "replace"))
 
     def restart(self) -> None:
-        """Set the pieces so far aside, as an attempt that was refused: the model is asked again."""
+        """Note that the pieces so far are a reply that was rejected: the model is asked again."""
         with contextlib.suppress(OSError):
             self._record.restart()
 
     def finish(self, text: str) -> None:
-        """Keep the accepted text, durably: from here on it is safe. Raises SavedElsewhere, and then this is over."""
+        """Keep the accepted text, durably: from here on it is safe. After SavedElsewhere the generation is over."""
         data = text.encode("utf-8", "replace")
         try:
             self._record.finish(data)
@@ -269,7 +269,7 @@ class Generation:
                 text=text,
                 path=None,
             ) from error
-        # Recovery would find two records of one text, which do no harm, but would puzzle.
+        # Two records of one text would do no harm, but recovery would report the text twice.
         with (
             contextlib.suppress(OSError, LockBusy),
             locked(self.request.root, timeout_s=LOCK_WAIT_S, tell=self._tell) as store,
@@ -285,7 +285,7 @@ class Generation:
         ) from reason
 
     def approve(self) -> None:
-        """Note, durably, that its user keeps the text: from here on recovery commits it. Raises NotCommitted."""
+        """Note, durably, that the user keeps the text: from here on recovery commits it. Raises NotCommitted."""
         if self.awaits_review:
             try:
                 self._record.approve()
@@ -317,9 +317,9 @@ class Generation:
         return self.file
 
     def settle(self, *, is_in_buffer: bool = False, lock_timeout_s: float = LOCK_WAIT_S) -> Committed | None:
-        """Drop the record if the map on disk has the new reference by now; else None, and the record stays.
+        """If the map on disk has the new reference, drop the record and return the commit; else return None.
 
-        `is_in_buffer`: a living editor has the new reference in its buffer, whatever the disk has.
+        `is_in_buffer`: a running editor has the new reference in its buffer, whatever is on disk.
         """
         with self._committing(lock_timeout_s, keep_open=True) as (store, _):
             try:
@@ -328,7 +328,7 @@ class Generation:
                 raise self._conflict(store, error) from error
 
     def close(self) -> None:
-        """Let go of the record without dropping it: recovery, or the user's quick fix, will see to it."""
+        """Release the record without dropping it: recovery, or the user's quick fix, will finish it."""
         self._record.close()
 
     @contextlib.contextmanager
@@ -337,7 +337,8 @@ class Generation:
         try:
             with locked(self.request.root, timeout_s=lock_timeout_s, tell=self._tell) as store:
                 self._record.folder = store.journal  # the one that is open now
-                # Others that died may have made folders that are not durable yet; recovery sees to them, or else we do.
+                # Processes that died may have made folders that are not durable yet. Unless recovery finished their
+                # records, this commit syncs them.
                 waiting = [one for one in recover_locked(store, own_tx=self.tx) if not one.has_owner]
                 yield store, bool(waiting)
                 keep = keep_open
@@ -366,15 +367,15 @@ class Generation:
         park_text: bool = True,
         lock_timeout_s: float = LOCK_WAIT_S,
     ) -> str | None:
-        """End a generation that was cancelled, refused or failed; return the file where its text is kept, if any.
+        """End a generation that was cancelled, rejected or failed; return the files where its text is kept, if any.
 
-        Raises nothing: a record that cannot be removed now is recovery's to see to.
+        Raises nothing: a record that cannot be removed now is left to recovery.
         """
         contents = self._record.contents
         try:
             with locked(self.request.root, timeout_s=lock_timeout_s, tell=self._tell) as store:
                 self._record.folder = store.journal
-                # What was refused before was a reply, too, however the next one ended.
+                # Rejected replies are parked, too, however the last one ended.
                 if contents.refused or (park_text and (contents.raw or contents.text is not None)):
                     return park(store, self._record, reason, label=label).paths
                 self._record.drop()

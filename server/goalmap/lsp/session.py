@@ -454,6 +454,14 @@ class Session(Hooks):
             return False
         return self.map_on_disk(library) != document.text
 
+    async def has_unsaved_changes(self, library: LibraryState) -> bool:
+        """Return what `is_dirty` says of the library's open map, however long the disk takes; False if none is open."""
+        on_disk = await self.on_disk(library, partial(self.disk_text, library.map_path))
+        document = library.document
+        if document is None or document.version == document.version_awaiting_reload:
+            return False
+        return document.text != on_disk
+
     def expected_map(self, library: LibraryState) -> GoalMap:
         """Return the map as the editor has it, or is about to have it where it has yet to reload what we wrote."""
         document = library.document

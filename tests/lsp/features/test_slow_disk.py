@@ -351,3 +351,16 @@ def test_ten_thousand_records_are_counted_and_the_newest_of_them_shown(
         assert any(title.startswith("Finish the interrupted generation of DEBUG") for title in fixes(editor))
     editor.let_settle()
     assert read == [], "records are read again although nothing has changed"
+
+
+def test_a_map_is_not_taken_for_changed_because_its_disk_is_slow(edit: Edit, slow_disk: SlowDisk) -> None:
+    editor = opened(edit)
+    with slow_disk.hanging(MAP):
+        undo = {"command": "goalmap.undo", "arguments": [{"uri": editor.uri(MAP)}]}
+        late = editor.begin("workspace/executeCommand", undo)
+        assert slow_disk.reached.wait(10), "nobody read the map"
+        assert editor.request("textDocument/documentSymbol", editor.document(MAP))
+        assert not editor.is_answered(late)
+    assert editor.result(late) is False
+    (said,) = editor.received("window/showMessage")
+    assert "unsaved changes" not in said["message"]

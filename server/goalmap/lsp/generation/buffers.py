@@ -38,11 +38,11 @@ _CONFIRM_TIMEOUT_S: Final = 5.0
 _MAX_VERSIONS: Final = 8
 
 
-def belongs_into_buffer(session: Session, library: LibraryState) -> bool:
+async def belongs_into_buffer(session: Session, library: LibraryState) -> bool:
     """Whether the map's edit must go through the editor: it has changes of its own, or would not notice ours."""
     if library.document is None:
         return False
-    return not _reloads(session) or session.is_dirty(library.document)
+    return not _reloads(session) or await session.has_unsaved_changes(library)
 
 
 def _reloads(session: Session) -> bool:
@@ -159,7 +159,11 @@ def _is_overtaken(session: Session, library: LibraryState, document: Document, r
 async def _follow(session: Session, library: LibraryState, change: MapChange) -> None:
     with _watching(session, library) as changed:
         while (document := library.document) is not None and not _has(library.goal_map, change):
-            if session.is_dirty(document):
+            changed.clear()
+            is_dirty = await session.has_unsaved_changes(library)
+            if library.document is not document or _has(library.goal_map, change):
+                continue
+            if is_dirty:
                 if not (_reloads(session) and _is_behind(session, library, document, [change])):
                     # What was typed is not on disk, and what was written is not in the buffer: now it holds both.
                     async with library.writing:
@@ -170,7 +174,6 @@ async def _follow(session: Session, library: LibraryState, change: MapChange) ->
                 document.version_awaiting_reload = document.version
             if document.version != document.version_awaiting_reload:
                 return  # reloaded, and the disk has it no longer
-            changed.clear()
             await changed.wait()
 
 

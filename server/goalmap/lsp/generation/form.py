@@ -44,7 +44,9 @@ def resolve(session: Session, params: ResolveCommandParams) -> ResolvedCommand:
     """Return the command with the fields to fill, or, once they are, the command to run."""
     command = params["command"]
     arguments = params.get("arguments") or []
-    if command not in (GENERATE, GENERATE_ALL) or not arguments or arguments[0].get(FIELD):
+    if command not in (GENERATE, GENERATE_ALL) or not arguments:
+        return {"command": command, "arguments": arguments}
+    if isinstance(arguments[0], dict) and arguments[0].get(FIELD):
         return {"command": command, "arguments": arguments}
     check(command, arguments, ARGUMENTS[command])
     answers = {answer["id"]: answer.get("value") for answer in params.get("formAnswers") or []}

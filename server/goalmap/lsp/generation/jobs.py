@@ -202,9 +202,9 @@ class Jobs:
 
         async def through_buffer() -> bool:
             await turn.take()
-            return belongs_into_buffer(session, library)
+            return await belongs_into_buffer(session, library)
 
-        if belongs_into_buffer(session, library):
+        if await belongs_into_buffer(session, library):
             # What the editor has and the disk lacks may be the very reference that was just typed.
             request = replace(request, map_text=library.goal_map.text)
         with turn:
@@ -341,7 +341,7 @@ class Jobs:
             # Of what was found again, or taken over, the receipt has the job that paid for it.
             txs = [tx for tx in self._committed.get(job or "", []) if tx not in waiting]
             taken_back = await self.pending_saves.take_back(library, job) if job else None
-            if library.document is not None and session.is_dirty(library.document):
+            if await session.has_unsaved_changes(library):
                 if txs or taken_back is None:
                     session.show_message(MessageType.WARNING, "The map has unsaved changes: save it, then undo again.")
                     return False
