@@ -16,6 +16,7 @@ from goalmap.lsp import command_names as commands
 from goalmap.lsp import stdio
 from goalmap.lsp.diagnostics.publisher import Publisher
 from goalmap.lsp.endpoint import GoalmapServer
+from goalmap.lsp.enums import CodeActionKind
 from goalmap.lsp.features import (
     code_actions,
     code_lens,
@@ -121,11 +122,11 @@ def _with_first(command: Callable[[Any], object], arguments: list[Any]) -> objec
     return command(arguments[0])
 
 
-def capabilities(client: Client) -> dict[str, Any]:
+def capabilities(client: Client) -> dict[str, object]:
     """Return what `client` is told that this server can do, beside what the endpoint itself does."""
-    served = {
+    served: dict[str, object] = {
         "codeActionProvider": {
-            "codeActionKinds": ["quickfix", code_actions.FIX_ALL_KIND],
+            "codeActionKinds": [CodeActionKind.QUICK_FIX, code_actions.FIX_ALL_KIND],
             "resolveProvider": False,
         },
         "codeLensProvider": {"resolveProvider": True},

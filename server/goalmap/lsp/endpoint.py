@@ -45,6 +45,7 @@ from pygls.protocol import JsonRPCProtocol
 from pygls.server import JsonRPCServer
 
 from goalmap.lsp import client_process, stdio, validate
+from goalmap.lsp.enums import LSPErrorCodes, TextDocumentSyncKind
 
 if TYPE_CHECKING:
     from goalmap.lsp.types import InitializeParams, TextDocumentContentChangeEvent
@@ -75,7 +76,7 @@ _NOT_JSON = object()
 class RequestFailed(JsonRpcException):
     """A valid request that cannot be served now; the message says what to do. LSP 3.17, RequestFailed."""
 
-    CODE = -32803
+    CODE = LSPErrorCodes.REQUEST_FAILED
     MESSAGE = "Request failed"
 
 
@@ -171,7 +172,11 @@ class GoalmapServer(JsonRPCServer):
         """Return what is advertised to this client."""
         merged: Params = {
             "positionEncoding": self.position_encoding,
-            "textDocumentSync": {"openClose": True, "change": 2, "save": {"includeText": False}},
+            "textDocumentSync": {
+                "openClose": True,
+                "change": TextDocumentSyncKind.INCREMENTAL,
+                "save": {"includeText": False},
+            },
             "workspace": {"workspaceFolders": {"supported": True, "changeNotifications": True}},
         }
         if self.protocol.fm.commands:
