@@ -71,7 +71,7 @@ unit: .venv/.dev ## the tests of the server and the command line
 .PHONY: portable
 portable: .venv/.dev ## the tests that any system can run, Windows too, and a real server on the sample library
 	$(BIN)/python -m pytest -n 2 --dist worksteal --reruns 1 -m 'not model' tests/core tests/settings tests/test_schema.py \
-	  tests/generation/test_prompt.py tests/generation/test_reply.py tests/generation/test_draft.py \
+	  tests/generation/test_prompt.py tests/generation/test_reply.py tests/generation/test_tiny_model.py \
 	  tests/lsp/test_validate.py tests/lsp/test_progress.py tests/lsp/test_typed_flow.py
 	$(BIN)/goalmap check .
 

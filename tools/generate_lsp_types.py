@@ -99,8 +99,22 @@ ENUMS = (
 # No client is refused for what we do not read.
 CHECKED = {
     lsp.InitializeParams: {"processId", "rootUri", "capabilities", "initializationOptions", "workspaceFolders"},
+    lsp.TextDocumentItem: {"uri", "version", "text"},
+    lsp.WorkspaceFolder: {"uri"},
+    lsp.FileEvent: {"uri"},
+    lsp.CodeActionContext: {"only"},
+    lsp.CompletionParams: {"textDocument", "position"},
+    lsp.DocumentDiagnosticParams: {"textDocument", "previousResultId"},
     lsp.CodeLens: {"data"},
     lsp.CompletionItem: {"detail", "data"},
+}
+# What the protocol requires and some clients leave out, where that can mean one thing only.
+LEFT_OUT = {
+    "InitializeParams": {"capabilities"},
+    "ReferenceParams": {"context"},
+    "ReferenceContext": {"includeDeclaration"},
+    "WorkspaceSymbolParams": {"query"},
+    "WorkspaceFoldersChangeEvent": {"added", "removed"},
 }
 UNREAD = {"workDoneToken", "partialResultToken", "rangeLength"}
 # Read where it is used, with doubt: capabilities by `client`, and diagnostics, which may be of other servers.
@@ -351,7 +365,8 @@ class Shapes:
         if constant and constant in self.named:
             return constant
         rows = [
-            f"{member.name + '?' * self._may_be_absent(member)!r}: {self.of(member.type, is_natural=member.is_natural)}"
+            f"{member.name + '?' * self._may_be_absent(name, member)!r}: "
+            f"{self.of(member.type, is_natural=member.is_natural)}"
             for member in of()
             if member.name not in UNREAD
         ]
@@ -363,8 +378,9 @@ class Shapes:
         return constant
 
     @staticmethod
-    def _may_be_absent(member: Member) -> bool:
-        return member.is_optional or type(None) in typing.get_args(member.type)
+    def _may_be_absent(name: str, member: Member) -> bool:
+        left_out = member.name in LEFT_OUT.get(name, ())
+        return left_out or member.is_optional or type(None) in typing.get_args(member.type)
 
 
 def param_shapes() -> str:

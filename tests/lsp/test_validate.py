@@ -14,6 +14,9 @@ from goalmap.lsp.validate import check
 
 PLACE = {"textDocument": {"uri": "file:///m"}, "position": {"line": 0, "character": 3}}
 
+_START = {"line": 0, "character": 0}
+AT_RANGE = {"textDocument": {"uri": "file:///m"}, "range": {"start": _START, "end": _START}}
+
 
 def fault(value: Any, shape: Any) -> str:
     with pytest.raises(JsonRpcInvalidParams) as caught:
@@ -64,6 +67,26 @@ def test_the_member_at_fault_is_named(value: Any, shape: Any, message: str) -> N
 def test_a_complaint_is_short_whatever_was_sent(wrong: Any) -> None:
     """One fault is said, and nothing that was sent is quoted."""
     assert len(fault({"textDocument": {"uri": "x"}, "positions": wrong}, PARAMS["textDocument/selectionRange"])) < 80
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("initialize", {"workspaceFolders": [{"uri": "file:///w"}]}),
+        ("initialize", {"capabilities": None, "processId": None, "rootUri": None}),
+        ("textDocument/didOpen", {"textDocument": {"uri": "file:///m", "version": 1, "text": ""}}),
+        ("textDocument/codeAction", {**AT_RANGE, "context": {"only": ["source.fixAll"]}}),
+        ("textDocument/completion", {**PLACE, "context": []}),
+        ("textDocument/references", PLACE),
+        ("textDocument/references", {**PLACE, "context": {}}),
+        ("workspace/symbol", {}),
+        ("workspace/didChangeWatchedFiles", {"changes": [{"uri": "file:///m"}]}),
+        ("workspace/didChangeWorkspaceFolders", {"event": {"added": [{"uri": "file:///w"}]}}),
+    ],
+)
+def test_nobody_is_refused_for_what_is_not_read_or_can_mean_one_thing_only(method: str, params: Any) -> None:
+    """Such as the snippet of gopls' guide for Neovim sends, and clients that write their own params."""
+    check(method, params, PARAMS[method])
 
 
 def test_a_method_or_a_command_without_a_shape_cannot_be_registered() -> None:

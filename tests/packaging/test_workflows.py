@@ -159,6 +159,12 @@ async def test_the_debugger_finds_the_server_that_the_extension_starts(tmp_path:
         assert await client.shutdown_and_exit() == 0
 
 
+def test_what_the_makefile_names_exists() -> None:
+    named = set(re.findall(r"(?<![\w./])(?:tests|tools|vscode-client)/[\w./-]+", (ROOT / "Makefile").read_text()))
+    assert named
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
 def test_make_help_lists_every_target_that_is_for_people() -> None:
     assert shutil.which("make")
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -114,6 +114,7 @@ class _TreeBuilder:
         elif isinstance(item, Close):
             if self.stack and self.stack[-1][0] is item.container:
                 _, closed, _ = self.stack.pop()
+                self.slot = None
                 if closed is not None:
                     closed.end = Place(line, item.end)
             elif self.slot is not None and item.container.kind == "[":

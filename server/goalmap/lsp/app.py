@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pygls.exceptions import JsonRpcInvalidParams
 
 from goalmap import __version__
-from goalmap.lsp import command_names as commands
-from goalmap.lsp import stdio
+from goalmap.lsp import command_names, stdio
 from goalmap.lsp.diagnostics.publisher import Publisher
 from goalmap.lsp.endpoint import GoalmapServer
 from goalmap.lsp.enums import CodeActionKind
@@ -35,8 +34,7 @@ from goalmap.lsp.features import (
     symbols,
     workspace,
 )
-from goalmap.lsp.generation import commands as generation
-from goalmap.lsp.generation import form
+from goalmap.lsp.generation import commands, form
 from goalmap.lsp.generation.jobs import Jobs
 from goalmap.lsp.session import Session
 
@@ -58,7 +56,7 @@ def build() -> GoalmapServer:
     session.change_listeners[:0] = [lenses.changed, prompts.changed]
     session.idle_listeners += [publisher.publish_changed, lenses.tell, prompts.tell]
     session.gone_listeners.append(publisher.forget)
-    session.save_listeners.append(partial(generation.recover_soon, jobs))
+    session.save_listeners.append(partial(commands.recover_soon, jobs))
     session.shutdown_listeners.append(jobs.end)
 
     requests: dict[str, Callable[[Any], object]] = {
@@ -84,7 +82,7 @@ def build() -> GoalmapServer:
         "workspace/willRenameFiles": partial(file_operations.will_rename, session),
         "command/resolve": partial(form.resolve, session),
         "goalmap/goalAt": partial(prompt_document.goal_at, session),
-        "goalmap/model": partial(generation.model, jobs),
+        "goalmap/model": partial(commands.model, jobs),
         "goalmap/prompt": partial(prompt_document.prompt, session),
     }
     notifications: dict[str, Callable[[Any], object]] = {
@@ -94,16 +92,16 @@ def build() -> GoalmapServer:
         "workspace/didCreateFiles": partial(file_operations.did_create_or_delete, session),
         "workspace/didDeleteFiles": partial(file_operations.did_create_or_delete, session),
         "workspace/didRenameFiles": partial(file_operations.did_rename, session),
-        "goalmap/setApiKey": partial(generation.set_api_key, jobs),
+        "goalmap/setApiKey": partial(commands.set_api_key, jobs),
     }
     of_commands: dict[str, Callable[[Any], object]] = {
-        commands.GENERATE: partial(generation.generate, jobs),
-        commands.GENERATE_ALL: partial(generation.generate_all, jobs),
-        commands.UNDO: partial(generation.undo, jobs),
-        commands.FINISH: partial(generation.finish, jobs),
-        commands.DISCARD: partial(generation.discard, jobs),
-        commands.REVIEW: partial(generation.review, jobs),
-        commands.CREATE_EMPTY: partial(generation.create_empty, jobs),
+        command_names.GENERATE: partial(commands.generate, jobs),
+        command_names.GENERATE_ALL: partial(commands.generate_all, jobs),
+        command_names.UNDO: partial(commands.undo, jobs),
+        command_names.FINISH: partial(commands.finish, jobs),
+        command_names.DISCARD: partial(commands.discard, jobs),
+        command_names.REVIEW: partial(commands.review, jobs),
+        command_names.CREATE_EMPTY: partial(commands.create_empty, jobs),
     }
     for method, handler in requests.items():
         server.request(method)(session.disk_access.answering(handler))
@@ -111,7 +109,7 @@ def build() -> GoalmapServer:
         server.notification(method)(handler)
     for name, handler in of_commands.items():
         server.command(name)(partial(_with_first, handler))
-    server.command(commands.CANCEL)(lambda arguments: generation.cancel(jobs, arguments[0] if arguments else None))
+    server.command(command_names.CANCEL)(lambda arguments: commands.cancel(jobs, arguments[0] if arguments else None))
     server.advertise(lambda: capabilities(session.client))
     return server
 

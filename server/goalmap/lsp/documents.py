@@ -18,11 +18,10 @@ if TYPE_CHECKING:
 class Document:
     """A text that an editor has open. `changes` says how it got from one version to the next."""
 
-    def __init__(self, uri: str, path: str | None, version: int, lines: list[str], language_id: str = "") -> None:
+    def __init__(self, uri: str, path: str | None, version: int, lines: list[str]) -> None:
         self.uri = uri
         self.path = path
         self.version = version
-        self.language_id = language_id
         self.lines = lines
         # The version that was clean when a write of ours replaced the file: it is about to be reloaded.
         self.version_awaiting_reload: int | None = None

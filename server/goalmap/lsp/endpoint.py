@@ -231,6 +231,11 @@ class GoalmapServer(JsonRPCServer):
             await asyncio.wait([closed], timeout=FLUSH_TIMEOUT_S)
 
     @property
+    def is_shutting_down(self) -> bool:
+        """Whether the client has asked for the end: it answers nothing any more."""
+        return self.protocol.is_shutting_down
+
+    @property
     def has_ended(self) -> bool:
         """Whether the server is about to leave: nothing is handled any more."""
         return self._exit_code is not None and self._exit_code.done()
@@ -343,6 +348,11 @@ class GoalmapProtocol(JsonRPCProtocol):
     def _change(self, params: Params) -> None:
         document = params["textDocument"]
         self._server.hooks.on_change(document["uri"], document["version"], params["contentChanges"])
+
+    @property
+    def is_shutting_down(self) -> bool:
+        """Whether `shutdown` has been received."""
+        return self._shutdown
 
     # -- receiving ----------------------------------------------------------------------------------------------------
     async def receive_all(self, connection: stdio.Connection) -> None:

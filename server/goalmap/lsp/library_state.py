@@ -34,7 +34,7 @@ class OnDisk(NamedTuple):
     read_map: bool
     map_stamp: Stamp | None = None
     goal_map: GoalMap | None = None
-    findings: list[LocatedProblem] | None = None
+    problems: list[LocatedProblem] | None = None
 
 
 @dataclass(eq=False)
@@ -128,9 +128,9 @@ class LibraryState:
         if on_disk.read_map and self.document is None:
             self.disk_stamp = on_disk.map_stamp
             if on_disk.goal_map is not None and (
-                on_disk.findings != self.map_file_problems or on_disk.goal_map.lines != self.goal_map.lines
+                on_disk.problems != self.map_file_problems or on_disk.goal_map.lines != self.goal_map.lines
             ):
-                self.map_file_problems = on_disk.findings or []
+                self.map_file_problems = on_disk.problems or []
                 self.read_anew(on_disk.goal_map)
                 map_changed = True
         if not map_changed and before is not on_disk.snapshot:
@@ -187,8 +187,8 @@ def _read_disk(loader: disk.LibraryLoader, map_path: str | None, known: Stamp | 
     racy = stamp is not None and time.time_ns() - stamp[0] < disk.RACY_NS
     if stamp is not None and stamp == known and not racy:
         return OnDisk(snapshot, read_map=True, map_stamp=stamp)
-    goal_map, findings = read_map(map_path)
-    return OnDisk(snapshot, True, stamp, goal_map or maps.parse(""), findings)
+    goal_map, problems = read_map(map_path)
+    return OnDisk(snapshot, True, stamp, goal_map or maps.parse(""), problems)
 
 
 @dataclass(frozen=True)

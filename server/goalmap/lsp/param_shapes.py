@@ -12,9 +12,9 @@ Shape: TypeAlias = Any
 ANY: Final = "anything"
 NATURAL: Final = "an integer that is not negative"
 ID: Final = "an integer or a string"
-_WORKSPACE_FOLDER: Final[Shape] = {"uri": str, "name": str}
+_WORKSPACE_FOLDER: Final[Shape] = {"uri": str}
 _INITIALIZE_PARAMS: Final[Shape] = {
-    "capabilities": dict,
+    "capabilities?": dict,
     "processId?": int,
     "rootUri?": str,
     "workspaceFolders?": [_WORKSPACE_FOLDER],
@@ -22,7 +22,7 @@ _INITIALIZE_PARAMS: Final[Shape] = {
 _INITIALIZED_PARAMS: Final[Shape] = {}
 _CANCEL_PARAMS: Final[Shape] = {"id": ID}
 _WORK_DONE_PROGRESS_CANCEL_PARAMS: Final[Shape] = {"token": ID}
-_TEXT_DOCUMENT_ITEM: Final[Shape] = {"uri": str, "languageId": str, "version": int, "text": str}
+_TEXT_DOCUMENT_ITEM: Final[Shape] = {"uri": str, "version": int, "text": str}
 _DID_OPEN_TEXT_DOCUMENT_PARAMS: Final[Shape] = {"textDocument": _TEXT_DOCUMENT_ITEM}
 _VERSIONED_TEXT_DOCUMENT_IDENTIFIER: Final[Shape] = {"version": int, "uri": str}
 _POSITION: Final[Shape] = {"line": NATURAL, "character": NATURAL}
@@ -35,7 +35,7 @@ _DID_CHANGE_TEXT_DOCUMENT_PARAMS: Final[Shape] = {
 _TEXT_DOCUMENT_IDENTIFIER: Final[Shape] = {"uri": str}
 _DID_CLOSE_TEXT_DOCUMENT_PARAMS: Final[Shape] = {"textDocument": _TEXT_DOCUMENT_IDENTIFIER}
 _DID_SAVE_TEXT_DOCUMENT_PARAMS: Final[Shape] = {"textDocument": _TEXT_DOCUMENT_IDENTIFIER, "text?": str}
-_CODE_ACTION_CONTEXT: Final[Shape] = {"diagnostics": [dict], "only?": [str], "triggerKind?": int}
+_CODE_ACTION_CONTEXT: Final[Shape] = {"only?": [str]}
 _CODE_ACTION_PARAMS: Final[Shape] = {
     "textDocument": _TEXT_DOCUMENT_IDENTIFIER,
     "range": _RANGE,
@@ -43,19 +43,10 @@ _CODE_ACTION_PARAMS: Final[Shape] = {
 }
 _CODE_LENS_PARAMS: Final[Shape] = {"textDocument": _TEXT_DOCUMENT_IDENTIFIER}
 _CODE_LENS: Final[Shape] = {}
-_COMPLETION_CONTEXT: Final[Shape] = {"triggerKind": int, "triggerCharacter?": str}
-_COMPLETION_PARAMS: Final[Shape] = {
-    "textDocument": _TEXT_DOCUMENT_IDENTIFIER,
-    "position": _POSITION,
-    "context?": _COMPLETION_CONTEXT,
-}
+_COMPLETION_PARAMS: Final[Shape] = {"textDocument": _TEXT_DOCUMENT_IDENTIFIER, "position": _POSITION}
 _COMPLETION_ITEM: Final[Shape] = {"detail?": str}
 _DEFINITION_PARAMS: Final[Shape] = {"textDocument": _TEXT_DOCUMENT_IDENTIFIER, "position": _POSITION}
-_DOCUMENT_DIAGNOSTIC_PARAMS: Final[Shape] = {
-    "textDocument": _TEXT_DOCUMENT_IDENTIFIER,
-    "identifier?": str,
-    "previousResultId?": str,
-}
+_DOCUMENT_DIAGNOSTIC_PARAMS: Final[Shape] = {"textDocument": _TEXT_DOCUMENT_IDENTIFIER, "previousResultId?": str}
 _DOCUMENT_HIGHLIGHT_PARAMS: Final[Shape] = {"textDocument": _TEXT_DOCUMENT_IDENTIFIER, "position": _POSITION}
 _DOCUMENT_LINK_PARAMS: Final[Shape] = {"textDocument": _TEXT_DOCUMENT_IDENTIFIER}
 _DOCUMENT_SYMBOL_PARAMS: Final[Shape] = {"textDocument": _TEXT_DOCUMENT_IDENTIFIER}
@@ -63,18 +54,18 @@ _FOLDING_RANGE_PARAMS: Final[Shape] = {"textDocument": _TEXT_DOCUMENT_IDENTIFIER
 _HOVER_PARAMS: Final[Shape] = {"textDocument": _TEXT_DOCUMENT_IDENTIFIER, "position": _POSITION}
 _INLAY_HINT_PARAMS: Final[Shape] = {"textDocument": _TEXT_DOCUMENT_IDENTIFIER, "range": _RANGE}
 _PREPARE_RENAME_PARAMS: Final[Shape] = {"textDocument": _TEXT_DOCUMENT_IDENTIFIER, "position": _POSITION}
-_REFERENCE_CONTEXT: Final[Shape] = {"includeDeclaration": bool}
+_REFERENCE_CONTEXT: Final[Shape] = {"includeDeclaration?": bool}
 _REFERENCE_PARAMS: Final[Shape] = {
-    "context": _REFERENCE_CONTEXT,
+    "context?": _REFERENCE_CONTEXT,
     "textDocument": _TEXT_DOCUMENT_IDENTIFIER,
     "position": _POSITION,
 }
 _RENAME_PARAMS: Final[Shape] = {"textDocument": _TEXT_DOCUMENT_IDENTIFIER, "position": _POSITION, "newName": str}
 _SELECTION_RANGE_PARAMS: Final[Shape] = {"textDocument": _TEXT_DOCUMENT_IDENTIFIER, "positions": [_POSITION]}
 _DID_CHANGE_CONFIGURATION_PARAMS: Final[Shape] = {}
-_FILE_EVENT: Final[Shape] = {"uri": str, "type": int}
+_FILE_EVENT: Final[Shape] = {"uri": str}
 _DID_CHANGE_WATCHED_FILES_PARAMS: Final[Shape] = {"changes": [_FILE_EVENT]}
-_WORKSPACE_FOLDERS_CHANGE_EVENT: Final[Shape] = {"added": [_WORKSPACE_FOLDER], "removed": [_WORKSPACE_FOLDER]}
+_WORKSPACE_FOLDERS_CHANGE_EVENT: Final[Shape] = {"added?": [_WORKSPACE_FOLDER], "removed?": [_WORKSPACE_FOLDER]}
 _DID_CHANGE_WORKSPACE_FOLDERS_PARAMS: Final[Shape] = {"event": _WORKSPACE_FOLDERS_CHANGE_EVENT}
 _FILE_CREATE: Final[Shape] = {"uri": str}
 _CREATE_FILES_PARAMS: Final[Shape] = {"files": [_FILE_CREATE]}
@@ -83,7 +74,7 @@ _DELETE_FILES_PARAMS: Final[Shape] = {"files": [_FILE_DELETE]}
 _FILE_RENAME: Final[Shape] = {"oldUri": str, "newUri": str}
 _RENAME_FILES_PARAMS: Final[Shape] = {"files": [_FILE_RENAME]}
 _EXECUTE_COMMAND_PARAMS: Final[Shape] = {"command": str, "arguments?": [ANY]}
-_WORKSPACE_SYMBOL_PARAMS: Final[Shape] = {"query": str}
+_WORKSPACE_SYMBOL_PARAMS: Final[Shape] = {"query?": str}
 _TEXT_DOCUMENT_CONTENT_PARAMS: Final[Shape] = {"uri": str}
 _FORM_ANSWER: Final[Shape] = {"id": str}
 _RESOLVE_COMMAND_PARAMS: Final[Shape] = {"command": str, "arguments?": [ANY], "formAnswers?": [_FORM_ANSWER]}

@@ -1,6 +1,6 @@
 """The workspace as one editor sees it: its documents, its libraries, its settings.
 
-What the editor has open stands over what is on disk, for every feature alike. A library's reading and its findings
+What the editor has open stands over what is on disk, for every feature alike. A library's reading and its problems
 follow each edit at the cost of the edit; folders are listed again only when they changed.
 
 The event loop does no disk work for requests and diagnostics (`lsp.disk_access`). Where a disk is slow, everything goes
@@ -148,13 +148,13 @@ class Session(Hooks):
         await asyncio.gather(*taken)
 
     # -- documents -----------------------------------------------------------------------------------------------------
-    def on_open(self, uri: str, language_id: str, version: int, text: str) -> None:
+    def on_open(self, uri: str, language_id: str, version: int, text: str) -> None:  # noqa: ARG002 - the name says it
         """Put a document over what is on disk."""
         path = to_path(uri)
         library = self.libraries.get(path or "")
         # What was read from disk a moment ago need not be cut into lines again.
         lines = library.goal_map.lines if library and library.goal_map.text == text else split_lines(text)
-        document = Document(uri, path, version, lines, language_id)
+        document = Document(uri, path, version, lines)
         self.documents[path or uri] = document
         if path is None:
             return

@@ -85,6 +85,14 @@ def test_a_symbols_name_is_inside_it_and_it_inside_its_parent(edit: Edit, text: 
         check(symbol, (0, len(editor.text("goal_map.json"))))
 
 
+def test_a_slot_ends_with_its_goal_whatever_is_broken_behind_it(edit: Edit) -> None:
+    editor = edit('-- goal_map.json (open) --\n{"g": {"t": null}}, [c": {}}\n')
+    (goal,) = symbols(editor)[:1]
+    (slot,) = goal["children"]
+    assert "detail" not in slot
+    assert editor.under("goal_map.json", slot["range"]) == '"t"'
+
+
 def test_a_client_without_trees_gets_a_list(edit: Edit) -> None:
     found = symbols(edit(opened(GROUPED), capabilities={}))
     assert [(one["name"], one["containerName"]) for one in found] == [
@@ -165,6 +173,15 @@ a
 # -- the workspace -----------------------------------------------------------------------------------------------------
 def search(editor: Editor, query: str) -> list[tuple[str, str]]:
     return [(one["name"], one["containerName"]) for one in editor.request("workspace/symbol", {"query": query})]
+
+
+def test_a_name_that_no_file_can_have_leads_nowhere_and_keeps_the_others(edit: Edit) -> None:
+    text = '{"G": {"constraints": ["a.txt", "$0\\ud83d.txt"]}}'
+    editor = edit(f"-- goal_map.json (open) --\n{text}\n-- components/constraints/a.txt --\nA\n")
+    links = editor.request("textDocument/documentLink", editor.document("goal_map.json"))
+    assert [editor.under("goal_map.json", link["range"]) for link in links] == ["a.txt"]
+    params = {**editor.here, "context": {"includeDeclaration": True}}
+    assert len(editor.request("textDocument/references", params)) == 1
 
 
 def test_goals_and_components_of_all_libraries(edit: Edit) -> None:

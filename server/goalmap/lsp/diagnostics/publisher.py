@@ -25,8 +25,8 @@ from goalmap.lsp.session import Session
 if TYPE_CHECKING:
     from goalmap.lsp.types import PublishDiagnosticsParams
 
-# Near names cost a search each, and an index of the folder first: they follow when there is time, for as many findings
-# as a person looks at. The quick fixes offer them for every finding.
+# Near names cost a search each, and an index of the folder first: they follow when there is time, for as many problems
+# as a person looks at. The quick fixes offer them for every problem.
 _MAX_NEAR: Final = 20
 _QUIET_S: Final = 0.2
 # So many components are examined before whoever waits for a file of the library has a turn.
@@ -197,9 +197,9 @@ class Publisher:
         if self.session.client.pulls_diagnostics and (
             open_and_stale or self.items_of(library, library.map_path) != map_items
         ):
-            self.refresh()
+            self.ask_to_pull()
 
-    def refresh(self) -> None:
+    def ask_to_pull(self) -> None:
         """Ask a client that pulls to pull again."""
         self.session.server.protocol.send_request("workspace/diagnostic/refresh")
 

@@ -99,7 +99,7 @@ def _wanted(kind: str, only: Sequence[str] | None) -> bool:
 
 
 class _Fixes:
-    """The fixes for findings in one map."""
+    """The fixes for problems in one map."""
 
     def __init__(self, session: Session, library: LibraryState, positions: Positions) -> None:
         self.session = session

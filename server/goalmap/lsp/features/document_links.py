@@ -26,10 +26,11 @@ def document_links(session: Session, params: DocumentLinkParams) -> RawJson | No
     for slot, file, span in named_files(library.goal_map):
         key = slot, file
         if key not in targets:
-            path = library.snapshot.path(slot, file)
-            tooltip = f',"tooltip":{to_json(visible(path))}' if session.client.shows_link_tooltips else ""
-            members = f'"target":{to_json(library.uri(path))}{tooltip}'
-            targets[key] = members if library.snapshot.has(slot, file) else None
+            targets[key] = None
+            if library.snapshot.has(slot, file):
+                path = library.snapshot.path(slot, file)
+                tooltip = f',"tooltip":{to_json(visible(path))}' if session.client.shows_link_tooltips else ""
+                targets[key] = f'"target":{to_json(library.uri(path))}{tooltip}'
         target = targets[key]
         if target is not None:
             links.append(f'{{"range":{positions.json_range(span)},{target}}}')

@@ -23,12 +23,14 @@ def references(session: Session, params: ReferenceParams) -> list[Location] | No
     if cursor is None:
         return None
     library = cursor.library
-    with_declaration = params["context"]["includeDeclaration"]
+    context = params.get("context")
+    with_declaration = bool(context and context.get("includeDeclaration"))
     path = _component(cursor)
     if path is not None:
-        declaration: Location = {"uri": library.uri(path), "range": START_OF_FILE}
-        is_declared = with_declaration and path in library.snapshot.files
-        return [declaration, *users(session, library, path)] if is_declared else users(session, library, path)
+        locations = users(session, library, path)
+        if with_declaration and path in library.snapshot.files:
+            locations.insert(0, {"uri": library.uri(path), "range": START_OF_FILE})
+        return locations
     goal = cursor.goal
     if goal is None or not goal.key_span.touches(cursor.line, cursor.column):
         return None

@@ -111,7 +111,7 @@ def workspace_symbols(session: Session, params: WorkspaceSymbolParams) -> list[S
             "containerName": visible(within),
             "location": {"uri": uri, "range": range_()},
         }
-        for at in search(params["query"], names)
+        for at in search(params.get("query") or "", names)
         for uri, kind, within, range_ in (places[at],)
     ]
 

@@ -33,6 +33,8 @@ async def begin(session: Session) -> None:
     """Once the handshake is over: ask for the settings and for news of files, and look for libraries."""
     _watch(session)
     await fetch_settings(session)
+    if session.server.is_shutting_down:
+        return
     await discover(session)
     for listener in session.settings_listeners:
         listener()
@@ -83,9 +85,9 @@ def files_changed(session: Session, params: DidChangeWatchedFilesParams) -> None
 def folders_changed(session: Session, params: DidChangeWorkspaceFoldersParams) -> Awaitable[None]:
     """Follow the workspace's folders."""
     event = params["event"]
-    for removed in filter(None, (to_path(folder["uri"]) for folder in event["removed"])):
+    for removed in filter(None, (to_path(folder["uri"]) for folder in event.get("removed") or ())):
         session.forget(removed)
-    session.folders += filter(None, (to_path(folder["uri"]) for folder in event["added"]))
+    session.folders += filter(None, (to_path(folder["uri"]) for folder in event.get("added") or ()))
     return discover(session)
 
 

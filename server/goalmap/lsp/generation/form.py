@@ -46,9 +46,9 @@ def resolve(session: Session, params: ResolveCommandParams) -> ResolvedCommand:
     arguments = params.get("arguments") or []
     if command not in (GENERATE, GENERATE_ALL) or not arguments:
         return {"command": command, "arguments": arguments}
-    if isinstance(arguments[0], dict) and arguments[0].get(FIELD):
-        return {"command": command, "arguments": arguments}
     check(command, arguments, ARGUMENTS[command])
+    if arguments[0].get(FIELD):
+        return {"command": command, "arguments": arguments}
     answers = {answer["id"]: answer.get("value") for answer in params.get("formAnswers") or []}
     fields: list[FormField]
     argument: GenerateComponent | GenerateAll

@@ -15,11 +15,11 @@ PLACEHOLDER: Final = "TODO: what this component is for, in one line"
 
 def missing_references(session: Session, library: LibraryState, goal: GoalPath | None = None) -> list[Reference]:
     """Return what a goal, or the whole map, lacks and nobody is generating, in map order."""
-    from goalmap.workflows import missing_references
+    from goalmap import workflows
 
     session.refresh(library)
     goals = [one for one in library.goal_map.goals if goal in (None, one.path)]
-    missing = missing_references(goals, library.snapshot)
+    missing = workflows.missing_references(goals, library.snapshot)
     return [reference for reference in missing if session.job_for(library, reference) is None]
 
 
