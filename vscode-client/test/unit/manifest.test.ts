@@ -49,7 +49,6 @@ print(json.dumps({
         "generation.naming": d.generation.naming,
         "generation.review": d.generation.review,
         "prompt.maxTokens": d.prompt.max_tokens,
-        "trace.server": d.trace,
     },
 }))
 `;
@@ -63,7 +62,7 @@ void suite('manifest', () => {
 
   void test('the settings are those that the server reads, with the same defaults', () => {
     const ours = Object.keys(settings)
-      .filter((name) => !name.startsWith('goalmap.server.'))
+      .filter((name) => !/^goalmap\.(server|trace)\./.test(name))
       .map((name) => name.replace(/^goalmap\./, ''));
     assert.deepEqual(ours.sort(), [...server.names].sort());
     for (const [name, value] of Object.entries(server.defaults)) {
