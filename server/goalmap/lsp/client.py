@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from goalmap.lsp.validate import lookup
+
 if TYPE_CHECKING:
     from goalmap.lsp.types import InitializeParams
 
@@ -108,12 +110,7 @@ class _Reader:
 
     def at(self, path: str) -> Any:
         """Return what lies at a dotted path; None where it ends early."""
-        value = self._value
-        for name in path.split("."):
-            if not isinstance(value, dict):
-                return None
-            value = value.get(name)
-        return value
+        return lookup(self._value, path)
 
     def has(self, path: str) -> bool:
         """Whether what lies at a dotted path counts as true."""

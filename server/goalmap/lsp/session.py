@@ -243,6 +243,14 @@ class Session(Hooks):
         """Note that what is known of `library` has changed since it was last published."""
         self.changed.add(library.map_path)
 
+    def follow_files(self, library: LibraryState) -> None:
+        """Take over what changed on disk where files of the library were written, moved or removed; it may be gone."""
+        library.may_be_gone = True
+        library.examined = False
+        self.refresh(library)
+        if library.map_path in self.libraries:
+            self.mark_changed(library)
+
     def refresh_and_publish(self, library: LibraryState) -> None:
         """Take over what the disk has now, and publish it at once: for whoever has just changed it."""
         self.refresh(library)

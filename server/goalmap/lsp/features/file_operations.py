@@ -95,7 +95,4 @@ def _refresh_library_of(session: Session, uri: str) -> None:
     path = to_path(uri)
     library = session.library_of(path) if path else None
     if library is not None:
-        library.may_be_gone = True
-        library.examined = False
-        session.refresh(library)
-        session.mark_changed(library)
+        session.follow_files(library)

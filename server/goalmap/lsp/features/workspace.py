@@ -73,11 +73,8 @@ def files_changed(session: Session, params: DidChangeWatchedFilesParams) -> None
     paths = filter(None, (to_path(change["uri"]) for change in params["changes"]))
     libraries = (session.libraries.get(path) or session.library_of(path) for path in paths)
     for library in dict.fromkeys(filter(None, libraries)):
-        library.may_be_gone = True
-        library.examined = False
-        session.refresh(library)
+        session.follow_files(library)
         if library.map_path in session.libraries:
-            session.mark_changed(library)
             for listener in session.save_listeners:
                 listener(library)
 
